@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PRODUCT := databricks-uploader
+VENV := $(PRODUCT)/.venv
+BIN := $(CURDIR)/$(VENV)/bin
+UV := $(or $(shell command -v uv),$(CURDIR)/.tools/bin/uv)
+LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade
+export UV_PYTHON_DOWNLOADS := never
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+help: ## list the targets
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.setup ## prepare databricks-uploader/.venv
+
+demo: setup ## this machine as the sensor: record, upload beside it, read back
+	@$(BIN)/python $(PRODUCT)/demo/demo.py
+
+test: $(VENV)/.dev ## the tests, ten minutes at most
+	cd $(PRODUCT) && $(BIN)/pytest -m "not long"
+
+test-long: $(VENV)/.dev ## the tests that take longer
+	cd $(PRODUCT) && $(BIN)/pytest -m long
+
+lint: $(VENV)/.dev ## style of the code
+	cd $(PRODUCT) && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## strict types
+	cd $(PRODUCT) && $(BIN)/mypy
+
+layers: $(VENV)/.dev ## the map of the package
+	cd $(PRODUCT) && $(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev ## two million rows against the C scan of the same file
+	$(BIN)/python $(PRODUCT)/benchmarks/raw.py
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .tools demo-data $(PRODUCT)/.bench
+	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
+
+lock: $(UV)
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra demo --group build -o requirements/setup.txt
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra demo --group dev -o requirements/dev.txt
+	cd $(PRODUCT) && echo uv | $(LOCK) - -o requirements/uv.txt
+
+$(CURDIR)/.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $(PRODUCT)/requirements/uv.txt
+
+$(VENV)/.setup: $(PRODUCT)/requirements/setup.txt $(PRODUCT)/pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python ">=3.11" $(VENV)
+	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/setup.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation -e $(PRODUCT)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
+	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
+	@touch $@
+
+.PHONY: help setup demo test test-long lint types layers bench clean lock

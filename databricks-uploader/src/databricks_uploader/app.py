@@ -1,0 +1,64 @@
+"""The one place that knows every concrete class and wires them from settings."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from databricks_uploader import events
+from databricks_uploader.clock import stopped_by_signals
+from databricks_uploader.errors import TransientError
+from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.node import Node, check_node, first_node
+from databricks_uploader.model.pipeline import Limits, Pipeline, raw_table
+from databricks_uploader.observability import log
+from databricks_uploader.ports import Clock, Ports
+from databricks_uploader.runner import Pace, run
+from databricks_uploader.settings.model import Settings
+from databricks_uploader.state import folder as state_folder
+from databricks_uploader.state.machine import host_name, this_machine
+from databricks_uploader.state.store import Store
+
+
+@contextmanager
+def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) -> Iterator[tuple[Pipeline, Ports]]:
+    """Hold the state directory's lock and yield the pipeline of the settings with its ports."""
+    # Engines are loaded here, so that --help and commands on state do without them.
+    from databricks_uploader.destinations.delta import DeltaDestination  # noqa: PLC0415
+    from databricks_uploader.source.sqlite import SqliteSource  # noqa: PLC0415
+    from databricks_uploader.spool.folder import FolderSpool  # noqa: PLC0415
+
+    with state_folder.locked(folder), Store.open(folder) as store:
+        source = SqliteSource(settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col)
+        table = source.table()
+        node = bind(store, settings)
+        target = raw_table(settings.databricks_table or table.name)
+        identity = Identity(node.node_id, table.name, target)
+        spool = FolderSpool(folder / "spool")
+        spool.keep_only(store.spool_files())
+        destination = DeltaDestination(settings.delta_path / target, identity)
+        limits = Limits(spool_bytes=settings.spool_max_bytes)
+        tell(events.Started(f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)))
+        yield Pipeline(identity, limits), Ports(source, destination, spool, store, clock)
+
+
+def upload(settings: Settings) -> int:
+    """Upload as the settings say; return the exit code."""
+    log.configure(settings.log_level)
+    folder = state_folder.locate(settings.state_dir, log.tell)
+    state_folder.make(folder)
+    pace = Pace(settings.once, settings.interval, settings.retry_for)
+    with stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock:
+        return run(lambda: opened(settings, folder, clock, log.tell), clock, log.tell, pace, random.random)
+
+
+def bind(store: Store, settings: Settings) -> Node:
+    """Return the node of this state directory: the one it remembers if that is still us, or a new one."""
+    machine, source = this_machine(), str(settings.sqlite.resolve())
+    remembered = store.node()
+    if remembered is not None:
+        check_node(remembered, settings.node_id, machine, source)
+        return remembered
+    node = first_node(settings.node_id, host_name(), machine, source)
+    store.remember(node)
+    return node

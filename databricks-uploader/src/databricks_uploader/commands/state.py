@@ -1,0 +1,75 @@
+"""`state show | adopt | reset | rebuild`: look at what is remembered, and choose when it and the world disagree."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from databricks_uploader.errors import ConfigError
+from databricks_uploader.model.node import Machine
+from databricks_uploader.state.folder import locked
+from databricks_uploader.state.last_upload import Summary
+from databricks_uploader.state.store import FILE_NAME, Store
+
+KEPT = f"{FILE_NAME}.before-reset"
+
+
+def show(folder: Path, machine: Machine) -> str:
+    """Return what state remembers, aligned for reading."""
+    _must_exist(folder)
+    with Store.open(folder) as store:
+        node, summaries = store.node(), store.summaries()
+    lines = [("state", str(folder / FILE_NAME))]
+    if node is not None:
+        where = " (made on another machine)" if machine.differs(node.machine) else ""
+        lines += [("node", node.node_id + where), ("source", node.source)]
+    for summary in summaries:
+        lines += [("", ""), *_told(summary)]
+    return "\n".join(f"{name:<10}{value}".rstrip() for name, value in lines)
+
+
+def adopt(folder: Path, machine: Machine, source: Path | None) -> str:
+    """Make this machine, and the configured database file, the ones that state belongs to."""
+    _must_exist(folder)
+    with locked(folder), Store.open(folder) as store:
+        node = store.node()
+        if node is None:
+            raise ConfigError(f"the state in {folder} belongs to no node yet", hint="just start the uploader")
+        adopted = replace(node, machine=machine, source=str(source.resolve()) if source else node.source)
+        store.remember(adopted)
+    return f"node {adopted.node_id} goes on here, with the database {adopted.source}"
+
+
+def reset(folder: Path) -> str:
+    """Forget everything, the node included; what was remembered is kept aside in one file."""
+    _must_exist(folder)
+    with locked(folder):
+        (folder / FILE_NAME).replace(folder / KEPT)
+        for file in (folder / "spool").iterdir():
+            file.unlink()
+    return f"state is empty; what it was is in {folder / KEPT}. A table with claims of this node is gone on with."
+
+
+def rebuild(folder: Path) -> str:
+    """Forget all positions and claims, so that the next start takes them from the target tables."""
+    _must_exist(folder)
+    with locked(folder), Store.open(folder) as store:
+        for name in store.forget():
+            (folder / "spool" / name).unlink(missing_ok=True)
+    return "positions are forgotten; the next start takes each from its target table"
+
+
+def _must_exist(folder: Path) -> None:
+    if not (folder / FILE_NAME).is_file():
+        raise ConfigError(f"no state in {folder}", hint="name the right folder with --state-dir")
+
+
+def _told(summary: Summary) -> list[tuple[str, str]]:
+    position = summary.position
+    lines = [
+        ("pipeline", f"{summary.identity.source_table} → {summary.identity.target_table}"),
+        ("loaded", f"{summary.rows_loaded:,} rows" + (f", newest {summary.newest}" if summary.newest else "")),
+        ("position", "at the beginning" if position.cursor is None else f"after row {position.cursor}"),
+    ]
+    if summary.pending:
+        rows = sum(c.counts.loaded for c in summary.pending)
+        lines.append(("pending", f"{rows:,} rows in {len(summary.pending)} claims"))
+    return lines

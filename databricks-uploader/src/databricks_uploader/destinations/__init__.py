@@ -1,0 +1,1 @@
+"""Where tables live; a new destination is one module that passes the contract suite."""

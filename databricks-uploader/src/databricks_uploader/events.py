@@ -1,0 +1,81 @@
+"""What happened, as values; log lines are drawn from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from databricks_uploader.errors import UploaderError
+from databricks_uploader.model.claim import Claim, Identity, Position
+
+
+@dataclass(frozen=True)
+class Started:
+    """A pipeline is about to run for the first time in this process."""
+
+    source: str
+    identity: Identity
+    target: str
+    state: str
+
+
+@dataclass(frozen=True)
+class TableCreated:
+    """The target table did not exist and was created."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Began:
+    """A pipeline's first position was recorded; `rebuilt` from the table, or else at the beginning."""
+
+    identity: Identity
+    position: Position
+    rebuilt: bool
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A span was frozen into a claim; `more`: it ended at a limit, so there may be rows after it."""
+
+    claim: Claim
+    more: bool
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Claims are in the target table for good."""
+
+    identity: Identity
+    claims: tuple[Claim, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all claims."""
+        return sum(c.counts.loaded for c in self.claims)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A cycle ended with an error; the next try is in `again_s` seconds, None: never by itself."""
+
+    error: UploaderError
+    again_s: float | None
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A cycle ended with an error that nobody thought of."""
+
+    error: Exception
+    again_s: float | None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a person should be told once."""
+
+    text: str
+
+
+Event = Started | TableCreated | Began | Claimed | Loaded | Failed | Bug | Notice
+Tell = Callable[[Event], None]

@@ -1,0 +1,46 @@
+"""Claims → target table."""
+
+from collections.abc import Sequence
+
+from databricks_uploader.errors import PermanentError, StateError
+from databricks_uploader.events import Loaded
+from databricks_uploader.model.claim import Claim, Position
+from databricks_uploader.model.head import not_loaded
+from databricks_uploader.model.pipeline import Pipeline
+from databricks_uploader.model.table import TargetTable
+from databricks_uploader.ports import Ports
+
+
+def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None:
+    """Load everything claimed, in order; call it again after any fault. None when nothing was claimed."""
+    claims = ports.state.pending(pipeline.identity)[: pipeline.limits.claims_per_load]
+    if not claims:
+        return None
+    _same_table(position, ports.destination.table(), claims)
+    missing = not_loaded(ports.destination.head(), position.head, claims)
+    if missing:
+        ports.state.sending(missing)
+        for claim in missing:
+            ports.destination.stage(claim, ports.spool.path(claim))
+        ports.destination.load(missing)
+    ports.destination.prove(claims)
+    ports.state.commit(claims)
+    ports.spool.discard([c.file.name for c in claims])
+    return Loaded(pipeline.identity, tuple(claims))
+
+
+def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> None:
+    if table is None or table.id != position.table_id:
+        raise StateError(
+            "the target table is gone" if table is None else "the target table was dropped and made anew",
+            hint="put the table back; or, to load every row of the source again, run "
+            "`databricks-uploader state rebuild`",
+        )
+    for column in (column for claim in claims for column in claim.columns.columns):
+        found = table.schema.get(column.name)
+        if found is None or found.type != column.type:
+            now = "gone" if found is None else f"{found.type} now"
+            raise PermanentError(
+                f"column {column.name!r} of the target table was {column.type} when rows were claimed, and is {now}",
+                hint=f"give the target table the column {column.sql} again",
+            )

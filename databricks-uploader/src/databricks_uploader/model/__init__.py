@@ -1,0 +1,1 @@
+"""Frozen values and pure rules: what the protocol is about, without any way to do it."""

@@ -1,0 +1,124 @@
+"""Identities, positions and claims: what is remembered of a pipeline between two starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from urllib.parse import quote
+
+from databricks_uploader.model.table import TableSchema
+
+SEQUENCE_BITS = 24
+OWNER_BITS = 39  # owner and sequence together fill the 63 bits of a positive BIGINT
+DIGEST_BITS = 63
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What state and destination know a pipeline by."""
+
+    node_id: str
+    source_table: str
+    target_table: str
+
+    def __str__(self) -> str:
+        """Name the identity in a way that no other identity has: each part percent-encoded."""
+        return "/".join(quote(part, safe="") for part in (self.node_id, self.source_table, self.target_table))
+
+
+@dataclass(frozen=True)
+class Span:
+    """The source rows with `after` < rowid <= `up_to`; `after` is None where there is no row before."""
+
+    after: int | None
+    up_to: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one span: every row read is accounted for."""
+
+    read: int
+    loaded: int
+    waiting: int = 0
+    excluded: int = 0
+    quarantined: int = 0
+
+    def __post_init__(self) -> None:
+        if self.read != self.loaded + self.waiting + self.excluded + self.quarantined:
+            raise ValueError(f"rows unaccounted for: {self}")
+
+
+@dataclass(frozen=True)
+class SpoolFile:
+    """A finished Parquet file: its name here and at the destination, its bytes and their BLAKE2b-256 digest."""
+
+    name: str
+    size: int
+    digest: str
+
+    @property
+    def digest_number(self) -> int:
+        """The first 63 bits of the digest, which fit an application transaction of Delta."""
+        return int(self.digest[:16], 16) >> 1
+
+
+Statistics = Mapping[str, tuple[str | int | float | None, str | int | float | None, int]]
+"""Column name → smallest value, largest value (JSON forms of the Delta protocol, None: unknown), NULLs."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A span frozen into one spool file, recorded durably: from then on these bytes are the span."""
+
+    identity: Identity
+    owner: int
+    sequence: int
+    incarnation: int
+    span: Span
+    counts: Counts
+    file: SpoolFile
+    columns: TableSchema
+    statistics: Statistics
+    newest: datetime | None
+    claimed_at: datetime
+
+    @property
+    def batch_id(self) -> int:
+        """The claim's number among all claims of all nodes."""
+        return batch_id(self.owner, self.sequence)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest claim of an identity that a destination holds."""
+
+    owner: int
+    sequence: int
+    digest_number: int
+
+    @classmethod
+    def after(cls, claim: Claim) -> Self:
+        """Return the head of a destination that has just loaded `claim`."""
+        return cls(claim.owner, claim.sequence, claim.file.digest_number)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a pipeline stands: its owner, its cursor, and what was last seen of its target table."""
+
+    owner: int
+    incarnation: int
+    cursor: int | None
+    sequence: int
+    head: Head | None
+    table_id: str
+    schema: TableSchema
+    timestamp_column: str | None
+
+
+def batch_id(owner: int, sequence: int) -> int:
+    """Return `_batch_id`: unique over nodes and pipelines, growing within an owner."""
+    if not 0 <= owner < 1 << OWNER_BITS or not 0 < sequence < 1 << SEQUENCE_BITS:
+        raise ValueError(f"owner {owner} or sequence {sequence} out of range")
+    return owner << SEQUENCE_BITS | sequence

@@ -1,0 +1,31 @@
+"""A pipeline: one way from one source table to one target table."""
+
+from dataclasses import dataclass
+
+from databricks_uploader.model.claim import Identity
+
+RAW_PREFIX = "raw_"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one claim may hold, and all that wait to be loaded. A span ends with the page that reaches one."""
+
+    span_rows: int = 250_000
+    span_bytes: int = 64 << 20
+    """Of Arrow columns in memory; the Parquet file is smaller."""
+    spool_bytes: int = 256 << 20
+    claims_per_load: int = 1_000
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What to move where."""
+
+    identity: Identity
+    limits: Limits = Limits()
+
+
+def raw_table(name: str) -> str:
+    """Return the target table of unprocessed rows; the prefix is not doubled."""
+    return name if name.startswith(RAW_PREFIX) else RAW_PREFIX + name

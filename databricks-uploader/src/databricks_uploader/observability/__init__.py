@@ -1,0 +1,1 @@
+"""What the program says: log lines drawn from events."""

@@ -1,0 +1,103 @@
+"""The loop: fill, flush, wait; and what an error means for the next try."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+from databricks_uploader.errors import EXIT_BUG, ConfigError, PermanentError, StateError, TransientError, UploaderError
+from databricks_uploader.events import Bug, Failed, Tell
+from databricks_uploader.fill import fill
+from databricks_uploader.flush import flush
+from databricks_uploader.model.pipeline import Pipeline
+from databricks_uploader.ports import Clock, Ports
+from databricks_uploader.prepare import prepare
+
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 300.0
+PARKED_RETRY_S = 900.0
+
+Open = Callable[[], AbstractContextManager[tuple[Pipeline, Ports]]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a loop goes on: once and for all within `retry_for_s`, or for ever, every `interval_s`."""
+
+    once: bool
+    interval_s: float
+    retry_for_s: float
+
+    def after(self, error: Exception, failures: int, waited_s: float, jitter: float) -> float | None:
+        """Return the seconds until the next try after the n-th failure in a row, None: no further try.
+
+        `waited_s` is what the failures before have cost, `jitter` a random number from 0 to 1.
+        """
+        backoff = min(FIRST_RETRY_S * 2.0**failures, LAST_RETRY_S) * (0.5 + jitter / 2)
+        if self.once:
+            again = isinstance(error, TransientError) and waited_s + backoff <= self.retry_for_s
+            return backoff if again else None
+        if isinstance(error, StateError):
+            return None
+        return PARKED_RETRY_S if isinstance(error, PermanentError) else backoff
+
+
+def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Callable[[], float]) -> int:
+    """Upload once, or until it is time to stop; return the exit code of design.md's table of errors."""
+    failures, waited_s = 0, 0.0
+    with ExitStack() as stack:
+        opened: tuple[Pipeline, Ports] | None = None
+        while True:
+            try:
+                opened = opened or stack.enter_context(open_pipeline())
+                done = cycle(*opened, tell)
+            except Exception as error:  # noqa: BLE001  (the one place where an error ends its journey)
+                again_s = pace.after(error, failures, waited_s, jitter())
+                tell(Failed(error, again_s) if isinstance(error, UploaderError) else Bug(error, again_s))
+                if pace.once and again_s is None:
+                    return error.exit_code if isinstance(error, UploaderError) else EXIT_BUG
+                failures, waited_s = failures + 1, waited_s + (again_s or 0)
+            else:
+                if pace.once:
+                    return 0 if done else TransientError.exit_code
+                failures, waited_s, again_s = 0, 0.0, pace.interval_s
+            if clock.wait(again_s):
+                return TransientError.exit_code if pace.once else 0
+
+
+def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
+    """Upload all there is. Returns False when it is time to stop before that is done."""
+    caught_up = False
+    while not caught_up:
+        while not caught_up and _has_room(pipeline, ports):
+            if ports.clock.wait(0):
+                return False
+            caught_up = not _fill(pipeline, ports, tell)
+        while _flush(pipeline, ports, tell):
+            if ports.clock.wait(0):
+                return False
+    return True
+
+
+def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
+    used = ports.spool.size()
+    return used == 0 or used + pipeline.limits.span_bytes <= pipeline.limits.spool_bytes
+
+
+def _fill(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
+    """Claim a span; tell whether there may be more."""
+    position = prepare(pipeline, ports, tell)
+    claimed = None if position is None else fill(pipeline, position, ports)
+    if claimed is None:
+        return False
+    tell(claimed)
+    return claimed.more
+
+
+def _flush(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
+    """Load what is claimed; tell whether there was anything."""
+    position = ports.state.position(pipeline.identity)
+    loaded = None if position is None else flush(pipeline, position, ports)
+    if loaded is None:
+        return False
+    tell(loaded)
+    return True

@@ -1,0 +1,1 @@
+"""The SQLite database that rows are read from."""

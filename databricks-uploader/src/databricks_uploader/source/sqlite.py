@@ -1,0 +1,141 @@
+"""One table of a SQLite database, found and read in pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from arro3.core import Array, DataType
+
+from databricks_uploader.errors import ConfigError
+from databricks_uploader.events import Notice, Tell
+from databricks_uploader.model.source import (
+    SourceColumn,
+    SourceTable,
+    choose_table,
+    configured_timestamp,
+    timestamp_candidates,
+)
+from databricks_uploader.model.table import DeltaType, TableSchema
+from databricks_uploader.ports import Page
+from databricks_uploader.source import pages
+from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
+
+_SAMPLE_ROWS = 100
+_ROWID_NAMES = ("rowid", "oid", "_rowid_")
+
+
+@dataclass(frozen=True)
+class SqliteSource:
+    """The configured, or only, table of the database at `path`."""
+
+    path: Path
+    tell: Tell
+    table_name: str | None = None
+    timestamp_name: str | None = None
+    page_size: pages.PageSize = field(default_factory=pages.PageSize)
+
+    def table(self) -> SourceTable:
+        """Find the table. Raises ConfigError where it, or the database, is not there."""
+        with connect(self.path) as connection:
+            kinds = _tables(connection)
+            name = choose_table(self.table_name, list(kinds), str(self.path))
+            if name is None:
+                raise _several(connection, kinds, self.path)
+            if kinds[name] != "rowid":
+                raise ConfigError(
+                    f"{name!r} is a {kinds[name]}, which this version can't read", hint="name a table with rowids"
+                )
+            return _described(connection, name)
+
+    def timestamp_column(self, table: SourceTable) -> str | None:
+        """Choose the column that holds the rows' time by its name, type and a sample of values."""
+        if self.timestamp_name is not None:
+            chosen = configured_timestamp(table, self.timestamp_name)
+            with connect(self.path) as connection:
+                if not _holds_times(connection, table, chosen):
+                    raise ConfigError(
+                        f"column {chosen!r} of table {table.name!r} does not hold ISO-8601 times",
+                        hint="name another with --timestamp-col (timestamp_col in YAML)",
+                    )
+            return chosen
+        with connect(self.path) as connection:
+            for candidate in timestamp_candidates(table):
+                if _holds_times(connection, table, candidate):
+                    self.tell(Notice(f"column {candidate!r} of {table.name!r} holds the rows' time"))
+                    return candidate
+                self.tell(Notice(f"column {candidate!r} of {table.name!r} does not hold ISO-8601 times: passed over"))
+        self.tell(Notice(f"no column of {table.name!r} holds the rows' time"))
+        return None
+
+    def is_empty(self, table: SourceTable) -> bool:
+        """Tell whether the table has no row."""
+        with connect(self.path) as connection:
+            return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
+
+    def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
+        """Return the time of the row with that rowid; KeyError where there is no such row."""
+        with connect(self.path) as connection:
+            found = connection.rows(
+                f"SELECT {identifier(timestamp_column)} FROM {quoted(table.name)} t WHERE t.{table.rowid} = {key}"
+            )
+        if not found:
+            raise KeyError(key)
+        return _parsed([found[0][0]])[0]
+
+    @contextmanager
+    def pages(
+        self, table: SourceTable, columns: TableSchema, timestamp_column: str | None, after: int | None
+    ) -> Iterator[Iterator[Page]]:
+        """Yield the rows after the rowid `after` over one connection, each page its own read transaction."""
+        with connect(self.path) as connection:
+            yield pages.read(connection, table, columns, timestamp_column, after, self.page_size)
+
+
+def _tables(connection: Connection) -> dict[str, str]:
+    """Return the user's own tables and what kind each is; views and virtual tables only serve as errors."""
+    listed = connection.rows(
+        "SELECT name, CASE WHEN type <> 'table' THEN type WHEN wr THEN 'WITHOUT ROWID table' ELSE 'rowid' END "
+        "FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+        "ORDER BY name"
+    )
+    return dict(listed)
+
+
+def _described(connection: Connection, name: str) -> SourceTable:
+    listed = connection.rows(f"SELECT name, type FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid")
+    columns = tuple(SourceColumn(column, declared) for column, declared in listed)
+    taken = {column.name.lower() for column in columns}
+    rowid = next((alias for alias in _ROWID_NAMES if alias not in taken), None)
+    if rowid is None:
+        raise ConfigError(
+            f"the columns of {name!r} hide its rowid", hint=f"rename one of {', '.join(_ROWID_NAMES)} in the source"
+        )
+    return SourceTable(name, columns, rowid)
+
+
+def _several(connection: Connection, kinds: dict[str, str], path: Path) -> ConfigError:
+    lines = []
+    for name, kind in kinds.items():
+        rows = connection.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0]
+        times = timestamp_candidates(_described(connection, name)) if kind == "rowid" else []
+        lines.append(f"  {name}: {rows:,} rows, {'time in ' + times[0] if times else 'no time column'}")
+    return ConfigError(
+        f"{len(kinds)} tables in {path}:\n" + "\n".join(lines),
+        hint="name one with --sqlite-table (sqlite_table_name in YAML)",
+    )
+
+
+def _holds_times(connection: Connection, table: SourceTable, column: str) -> bool:
+    """Tell whether the newest values of the column parse; a column of NULLs is taken by its name."""
+    sample = connection.rows(
+        f"SELECT {identifier(column)} FROM {quoted(table.name)} t ORDER BY t.{table.rowid} DESC LIMIT {_SAMPLE_ROWS}"
+    )
+    values = [row[0] for row in sample if row[0] is not None]
+    return all(isinstance(v, str) for v in values) and None not in _parsed(values)
+
+
+def _parsed(values: list[str | None]) -> list[datetime | None]:
+    array = Array(values, DataType.utf8()).cast(pages.ARROW[DeltaType.TIMESTAMP])
+    return array.to_pylist()

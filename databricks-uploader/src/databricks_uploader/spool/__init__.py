@@ -1,0 +1,1 @@
+"""The spool: finished Parquet files, waiting to be loaded."""

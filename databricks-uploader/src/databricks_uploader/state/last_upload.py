@@ -1,0 +1,40 @@
+"""`last_upload.json`: what was uploaded last, for people and scripts; the program never reads it back."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from databricks_uploader.model.claim import Claim, Identity, Position
+
+FILE_NAME = "last_upload.json"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What state tells of a pipeline."""
+
+    identity: Identity
+    position: Position
+    rows_loaded: int
+    newest: str | None
+    committed_at: str | None
+    pending: tuple[Claim, ...]
+
+
+def write(folder: Path, summaries: Sequence[Summary]) -> None:
+    """Write, for each target table, the time of the newest row uploaded, and the rows so far."""
+    content = {
+        s.identity.target_table: {
+            "source_table": s.identity.source_table,
+            "node_id": s.identity.node_id,
+            "last_uploaded_timestamp": s.newest,
+            "rows": s.rows_loaded,
+            "claimed_at": s.committed_at,
+        }
+        for s in summaries
+    }
+    draft = folder / f"{FILE_NAME}.draft"
+    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.chmod(0o600)
+    draft.replace(folder / FILE_NAME)

@@ -1,0 +1,140 @@
+"""How identities, positions and claims stand in the rows of `state.db`."""
+
+import json
+from datetime import datetime
+from sqlite3 import Row
+from typing import Any
+
+from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Position, Span, SpoolFile
+from databricks_uploader.model.node import Machine, Node
+from databricks_uploader.model.table import Column, TableSchema
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE node (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    node_id TEXT NOT NULL, serial TEXT, machine_id TEXT, source TEXT NOT NULL
+) STRICT;
+CREATE TABLE pipeline (
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    owner INTEGER NOT NULL, incarnation INTEGER NOT NULL, cursor INTEGER, sequence INTEGER NOT NULL,
+    head_owner INTEGER, head_sequence INTEGER, head_digest INTEGER,
+    table_id TEXT NOT NULL, table_schema TEXT NOT NULL, timestamp_column TEXT,
+    rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
+    PRIMARY KEY (node_id, source_table, target_table)
+) STRICT;
+CREATE TABLE claim (
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    owner INTEGER NOT NULL, sequence INTEGER NOT NULL, incarnation INTEGER NOT NULL,
+    after INTEGER, up_to INTEGER NOT NULL,
+    rows_read INTEGER NOT NULL, rows_loaded INTEGER NOT NULL, rows_waiting INTEGER NOT NULL,
+    rows_excluded INTEGER NOT NULL, rows_quarantined INTEGER NOT NULL,
+    file_name TEXT NOT NULL, file_size INTEGER NOT NULL, file_digest TEXT NOT NULL,
+    columns TEXT NOT NULL, statistics TEXT NOT NULL, newest TEXT, claimed_at TEXT NOT NULL,
+    may_be_out INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (node_id, source_table, target_table, sequence)
+) STRICT;
+"""
+
+
+def identity_values(identity: Identity) -> dict[str, Any]:
+    """Return an identity's columns."""
+    return {
+        "node_id": identity.node_id,
+        "source_table": identity.source_table,
+        "target_table": identity.target_table,
+    }
+
+
+def position_values(position: Position) -> dict[str, Any]:
+    """Return a position's columns."""
+    head = position.head
+    return {
+        "owner": position.owner,
+        "incarnation": position.incarnation,
+        "cursor": position.cursor,
+        "sequence": position.sequence,
+        "head_owner": head and head.owner,
+        "head_sequence": head and head.sequence,
+        "head_digest": head and head.digest_number,
+        "table_id": position.table_id,
+        "table_schema": _schema_text(position.schema),
+        "timestamp_column": position.timestamp_column,
+    }
+
+
+def claim_values(claim: Claim) -> dict[str, Any]:
+    """Return a claim's columns."""
+    return identity_values(claim.identity) | {
+        "owner": claim.owner,
+        "sequence": claim.sequence,
+        "incarnation": claim.incarnation,
+        "after": claim.span.after,
+        "up_to": claim.span.up_to,
+        "rows_read": claim.counts.read,
+        "rows_loaded": claim.counts.loaded,
+        "rows_waiting": claim.counts.waiting,
+        "rows_excluded": claim.counts.excluded,
+        "rows_quarantined": claim.counts.quarantined,
+        "file_name": claim.file.name,
+        "file_size": claim.file.size,
+        "file_digest": claim.file.digest,
+        "columns": _schema_text(claim.columns),
+        "statistics": json.dumps(claim.statistics, ensure_ascii=False),
+        "newest": claim.newest and claim.newest.isoformat(),
+        "claimed_at": claim.claimed_at.isoformat(),
+    }
+
+
+def node(row: Row) -> Node:
+    """Read the node."""
+    return Node(row["node_id"], Machine(row["serial"], row["machine_id"]), row["source"])
+
+
+def identity(row: Row) -> Identity:
+    """Read an identity."""
+    return Identity(row["node_id"], row["source_table"], row["target_table"])
+
+
+def position(row: Row) -> Position:
+    """Read a position."""
+    head = None
+    if row["head_sequence"] is not None:
+        head = Head(row["head_owner"], row["head_sequence"], row["head_digest"])
+    return Position(
+        owner=row["owner"],
+        incarnation=row["incarnation"],
+        cursor=row["cursor"],
+        sequence=row["sequence"],
+        head=head,
+        table_id=row["table_id"],
+        schema=_schema(row["table_schema"]),
+        timestamp_column=row["timestamp_column"],
+    )
+
+
+def claim(row: Row) -> Claim:
+    """Read a claim."""
+    return Claim(
+        identity=identity(row),
+        owner=row["owner"],
+        sequence=row["sequence"],
+        incarnation=row["incarnation"],
+        span=Span(row["after"], row["up_to"]),
+        counts=Counts(
+            row["rows_read"], row["rows_loaded"], row["rows_waiting"], row["rows_excluded"], row["rows_quarantined"]
+        ),
+        file=SpoolFile(row["file_name"], row["file_size"], row["file_digest"]),
+        columns=_schema(row["columns"]),
+        statistics={name: (low, high, nulls) for name, (low, high, nulls) in json.loads(row["statistics"]).items()},
+        newest=datetime.fromisoformat(row["newest"]) if row["newest"] else None,
+        claimed_at=datetime.fromisoformat(row["claimed_at"]),
+    )
+
+
+def _schema_text(schema: TableSchema) -> str:
+    return json.dumps([[c.name, c.type, c.nullable] for c in schema.columns], ensure_ascii=False)
+
+
+def _schema(text: str) -> TableSchema:
+    return TableSchema.of([Column(name, kind, nullable) for name, kind, nullable in json.loads(text)])

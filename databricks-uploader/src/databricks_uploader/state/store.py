@@ -1,0 +1,196 @@
+"""`state.db`: one SQLite file, every method one durable transaction."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from databricks_uploader.errors import PermanentError, StateError, TransientError
+from databricks_uploader.model.claim import Claim, Head, Identity, Position
+from databricks_uploader.model.node import Node
+from databricks_uploader.state import last_upload, rows
+from databricks_uploader.state.last_upload import Summary
+
+FILE_NAME = "state.db"
+_OF_IDENTITY = "node_id = :node_id AND source_table = :source_table AND target_table = :target_table"
+_RESET = "run `databricks-uploader state reset` to begin anew: what the tables hold is taken from them"
+
+
+class Store:
+    """An open `state.db`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator[Self]:
+        """Open `state.db`, made where there is none. Raises StateError where it is not one that we can read."""
+        path = folder / FILE_NAME
+        with _translated(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = sqlite3.connect(path, isolation_level=None)
+        with closing(connection):
+            store = cls(connection, path)
+            with _translated(path):
+                connection.row_factory = sqlite3.Row
+                # A rollback journal keeps all in one file, and EXTRA also syncs the folder when a journal goes.
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("PRAGMA synchronous = EXTRA")
+                store._migrate()
+            yield store
+
+    def _migrate(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > rows.SCHEMA_VERSION:
+            raise StateError(
+                f"{self._path} was written by a newer version of this program",
+                hint="run that version, or name another --state-dir",
+            )
+        if version == 0:
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {rows.SCHEMA} PRAGMA user_version = {rows.SCHEMA_VERSION}; COMMIT;"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _translated(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _query(self, sql: str, values: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        with _translated(self._path):
+            return self._connection.execute(sql, values or {}).fetchall()
+
+    def node(self) -> Node | None:
+        """Return the node that this state belongs to."""
+        found = self._query("SELECT * FROM node")
+        return rows.node(found[0]) if found else None
+
+    def remember(self, node: Node) -> None:
+        """Record the node that this state belongs to."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO node VALUES (1, ?, ?, ?, ?)",
+                (node.node_id, node.machine.serial, node.machine.machine_id, node.source),
+            )
+
+    def position(self, identity: Identity) -> Position | None:
+        """Return where a pipeline stands, None before its table was first seen."""
+        found = self._query(f"SELECT * FROM pipeline WHERE {_OF_IDENTITY}", rows.identity_values(identity))
+        return rows.position(found[0]) if found else None
+
+    def begin(self, identity: Identity, position: Position) -> None:
+        """Record a pipeline's first position."""
+        with self._transaction() as connection:
+            _insert(connection, "pipeline", rows.identity_values(identity) | rows.position_values(position))
+
+    def claim(self, claim: Claim) -> None:
+        """Record a claim and move the cursor to its end."""
+        values = rows.claim_values(claim)
+        with self._transaction() as connection:
+            _insert(connection, "claim", values)
+            moved = connection.execute(
+                f"UPDATE pipeline SET cursor = :up_to, sequence = :sequence WHERE {_OF_IDENTITY} "
+                "AND sequence = :sequence - 1 AND cursor IS :after AND owner = :owner",
+                values,
+            )
+            if moved.rowcount != 1:
+                raise RuntimeError(f"claim {claim.sequence} does not follow the position in state")
+
+    def pending(self, identity: Identity) -> list[Claim]:
+        """Return what is claimed and not committed, in order."""
+        found = self._query(
+            f"SELECT * FROM claim WHERE {_OF_IDENTITY} ORDER BY sequence", rows.identity_values(identity)
+        )
+        return [rows.claim(row) for row in found]
+
+    def sending(self, claims: Sequence[Claim]) -> None:
+        """Note that these claims may be out from now on."""
+        with self._transaction() as connection:
+            connection.executemany(
+                f"UPDATE claim SET may_be_out = 1 WHERE {_OF_IDENTITY} AND sequence = :sequence",
+                [rows.claim_values(claim) for claim in claims],
+            )
+
+    def commit(self, claims: Sequence[Claim]) -> None:
+        """Record that these claims, in order, are loaded."""
+        head = Head.after(claims[-1])
+        newest = max((c.newest for c in claims if c.newest is not None), default=None)
+        values = rows.identity_values(claims[-1].identity) | {
+            "head_owner": head.owner,
+            "head_sequence": head.sequence,
+            "head_digest": head.digest_number,
+            "rows": sum(c.counts.loaded for c in claims),
+            "newest": newest and newest.isoformat(),
+            "committed_at": claims[-1].claimed_at.isoformat(),
+        }
+        with self._transaction() as connection:
+            connection.execute(
+                f"DELETE FROM claim WHERE {_OF_IDENTITY} AND sequence <= :head_sequence",
+                values,
+            )
+            connection.execute(
+                "UPDATE pipeline SET head_owner = :head_owner, head_sequence = :head_sequence, "
+                "head_digest = :head_digest, rows_loaded = rows_loaded + :rows, committed_at = :committed_at, "
+                f"newest = max(coalesce(newest, :newest), coalesce(:newest, newest)) WHERE {_OF_IDENTITY}",
+                values,
+            )
+        with _translated(self._path):
+            last_upload.write(self._path.parent, self.summaries())
+
+    def forget(self) -> list[str]:
+        """Forget all positions and claims, not the node; return the names of their spool files."""
+        with self._transaction() as connection:
+            names = [row["file_name"] for row in connection.execute("SELECT file_name FROM claim")]
+            connection.execute("DELETE FROM claim")
+            connection.execute("DELETE FROM pipeline")
+        return names
+
+    def spool_files(self) -> list[str]:
+        """Return the names of all files that pending claims need."""
+        return [row["file_name"] for row in self._query("SELECT file_name FROM claim")]
+
+    def summaries(self) -> list[Summary]:
+        """Return what state knows of each pipeline."""
+        found = self._query("SELECT * FROM pipeline ORDER BY source_table, target_table")
+        return [
+            Summary(
+                rows.identity(row),
+                rows.position(row),
+                row["rows_loaded"],
+                row["newest"],
+                row["committed_at"],
+                tuple(self.pending(rows.identity(row))),
+            )
+            for row in found
+        ]
+
+
+def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
+    names = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        what = f"{path}: {error}"
+        if error.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+            raise StateError(f"{path} is damaged", hint=_RESET) from error
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+            raise PermanentError(what, hint="let this user write the state directory") from error
+        raise TransientError(what, hint="check the disk of the state directory; it is tried again") from error
+    except OSError as error:
+        raise PermanentError(f"{path}: {error.strerror}", hint="let this user write the state directory") from error
