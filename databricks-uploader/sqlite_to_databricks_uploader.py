@@ -12,6 +12,8 @@ import sys
 try:
     from databricks_uploader.cli import main
 except ImportError:
-    sys.exit(f"databricks-uploader is not installed for {sys.executable}: run `uv run -s {sys.argv[0]}`, or `make setup`")
+    sys.exit(
+        f"databricks-uploader is not installed for {sys.executable}: run `uv run -s {sys.argv[0]}`, or `make setup`"
+    )
 
 main()

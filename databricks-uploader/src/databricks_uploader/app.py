@@ -38,7 +38,11 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
         spool.keep_only(store.spool_files())
         destination = DeltaDestination(settings.delta_path / target, identity)
         limits = Limits(spool_bytes=settings.spool_max_bytes)
-        tell(events.Started(f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)))
+        tell(
+            events.Started(
+                f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)
+            )
+        )
         yield Pipeline(identity, limits), Ports(source, destination, spool, store, clock)
 
 

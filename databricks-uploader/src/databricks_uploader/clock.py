@@ -42,7 +42,7 @@ def stopped_by_signals(exit_code: int) -> Iterator[SystemClock]:
     clock = SystemClock()
     ended = threading.Event()
     receiver, sender = socket.socketpair()
-    sender.setblocking(False)
+    sender.settimeout(0)  # a wake-up must not wait
 
     def watch() -> None:
         if receiver.recv(1):

@@ -55,6 +55,13 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class CaughtUp:
+    """A single run ended with everything loaded; `rows` were, in this run."""
+
+    rows: int
+
+
+@dataclass(frozen=True)
 class Failed:
     """A cycle ended with an error; the next try is in `again_s` seconds, None: never by itself."""
 
@@ -77,5 +84,5 @@ class Notice:
     text: str
 
 
-Event = Started | TableCreated | Began | Claimed | Loaded | Failed | Bug | Notice
+Event = Started | TableCreated | Began | Claimed | Loaded | CaughtUp | Failed | Bug | Notice
 Tell = Callable[[Event], None]

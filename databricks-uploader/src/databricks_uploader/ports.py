@@ -14,9 +14,6 @@ from databricks_uploader.model.table import TableSchema, TargetTable
 class ArrowColumns(Protocol):
     """One Arrow record batch, handed over by the Arrow C data interface (PyCapsule)."""
 
-    @property
-    def num_rows(self) -> int: ...
-
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
 
 

@@ -34,9 +34,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     typed_columns(source, timestamp_column, table.schema)
     head = ports.destination.head()
     position = (
-        _beginning(table, timestamp_column)
-        if head is None
-        else _after(head, table, source, timestamp_column, ports)
+        _beginning(table, timestamp_column) if head is None else _after(head, table, source, timestamp_column, ports)
     )
     ports.state.begin(pipeline.identity, position)
     tell(Began(pipeline.identity, position, rebuilt=head is not None))
@@ -56,9 +54,7 @@ def _beginning(table: TargetTable, timestamp_column: str | None) -> Position:
     )
 
 
-def _after(
-    head: Head, table: TargetTable, source: SourceTable, timestamp_column: str | None, ports: Ports
-) -> Position:
+def _after(head: Head, table: TargetTable, source: SourceTable, timestamp_column: str | None, ports: Ports) -> Position:
     """Go on after the last row of the table's newest claim, if the source still has that row."""
     last = ports.destination.last_row(head, timestamp_column)
     if last is None:

@@ -4,8 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
-from databricks_uploader.errors import EXIT_BUG, ConfigError, PermanentError, StateError, TransientError, UploaderError
-from databricks_uploader.events import Bug, Failed, Tell
+from databricks_uploader.errors import (
+    EXIT_BUG,
+    PermanentError,
+    StateError,
+    TransientError,
+    UploaderError,
+)
+from databricks_uploader.events import Bug, CaughtUp, Failed, Loaded, Tell
 from databricks_uploader.fill import fill
 from databricks_uploader.flush import flush
 from databricks_uploader.model.pipeline import Pipeline
@@ -49,7 +55,7 @@ def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Calla
         while True:
             try:
                 opened = opened or stack.enter_context(open_pipeline())
-                done = cycle(*opened, tell)
+                rows = cycle(*opened, tell)
             except Exception as error:  # noqa: BLE001  (the one place where an error ends its journey)
                 again_s = pace.after(error, failures, waited_s, jitter())
                 tell(Failed(error, again_s) if isinstance(error, UploaderError) else Bug(error, again_s))
@@ -57,25 +63,30 @@ def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Calla
                     return error.exit_code if isinstance(error, UploaderError) else EXIT_BUG
                 failures, waited_s = failures + 1, waited_s + (again_s or 0)
             else:
-                if pace.once:
-                    return 0 if done else TransientError.exit_code
+                if pace.once and rows is None:
+                    return TransientError.exit_code
+                if pace.once and rows is not None:
+                    tell(CaughtUp(rows))
+                    return 0
                 failures, waited_s, again_s = 0, 0.0, pace.interval_s
             if clock.wait(again_s):
                 return TransientError.exit_code if pace.once else 0
 
 
-def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
-    """Upload all there is. Returns False when it is time to stop before that is done."""
-    caught_up = False
+def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
+    """Upload all there is, and return how many rows; None when it is time to stop before that is done."""
+    caught_up, rows = False, 0
     while not caught_up:
         while not caught_up and _has_room(pipeline, ports):
             if ports.clock.wait(0):
-                return False
+                return None
             caught_up = not _fill(pipeline, ports, tell)
-        while _flush(pipeline, ports, tell):
+        while loaded := _flush(pipeline, ports):
+            tell(loaded)
+            rows += loaded.rows
             if ports.clock.wait(0):
-                return False
-    return True
+                return None
+    return rows
 
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
@@ -93,11 +104,6 @@ def _fill(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
     return claimed.more
 
 
-def _flush(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
-    """Load what is claimed; tell whether there was anything."""
+def _flush(pipeline: Pipeline, ports: Ports) -> Loaded | None:
     position = ports.state.position(pipeline.identity)
-    loaded = None if position is None else flush(pipeline, position, ports)
-    if loaded is None:
-        return False
-    tell(loaded)
-    return True
+    return None if position is None else flush(pipeline, position, ports)

@@ -66,7 +66,10 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
     position = summary.position
     lines = [
         ("pipeline", f"{summary.identity.source_table} → {summary.identity.target_table}"),
-        ("loaded", f"{summary.rows_loaded:,} rows" + (f", newest {summary.newest}" if summary.newest else "")),
+        (
+            "loaded",
+            f"{summary.rows_loaded:,} rows" + (f", newest {summary.newest}" if summary.newest else ""),
+        ),
         ("position", "at the beginning" if position.cursor is None else f"after row {position.cursor}"),
     ]
     if summary.pending:

@@ -109,7 +109,10 @@ class DeltaDestination:
         transactions = [Transaction(n, v) for n, v in zip(self._names(), versions, strict=True)]
         with _translated(self._folder):
             handle.create_write_transaction(
-                adds, "append", handle.schema(), commit_properties=CommitProperties(app_transactions=transactions)
+                adds,
+                "append",
+                handle.schema(),
+                commit_properties=CommitProperties(app_transactions=transactions),
             )
 
     def prove(self, claims: Sequence[Claim]) -> None:
@@ -117,7 +120,8 @@ class DeltaDestination:
         self.table()
         if self._handle is None or self.head() != Head.after(claims[-1]):
             raise TransientError(
-                f"claim {claims[-1].sequence} can't be seen in {self._folder} yet", hint="it is looked for again"
+                f"claim {claims[-1].sequence} can't be seen in {self._folder} yet",
+                hint="it is looked for again",
             )
         with durable.translated(f"can't sync the table {self._folder}"):
             self._sync()
@@ -150,7 +154,8 @@ class DeltaDestination:
         nearest = next(p for p in (self._folder, *self._folder.parents) if p.exists())
         if not os.access(nearest, os.W_OK | os.X_OK) or not nearest.is_dir():
             raise ConfigError(
-                f"can't write {self._folder}", hint="name another folder with --delta-path, or let this user write there"
+                f"can't write {self._folder}",
+                hint="name another folder with --delta-path, or let this user write there",
             )
 
 
@@ -187,7 +192,8 @@ def _check_writable(handle: DeltaTable) -> None:
     rules += [f"a rule on column {f['name']!r}" for f in fields if any(k.startswith("delta.") for k in f["metadata"])]
     if rules:
         raise PermanentError(
-            f"the table has {', '.join(rules)}, which this version can't honour", hint="load into another (--table)"
+            f"the table has {', '.join(rules)}, which this version can't honour",
+            hint="load into another (--table)",
         )
 
 
@@ -197,15 +203,14 @@ def _translated(folder: Path) -> Iterator[None]:
     try:
         yield
     except CommitFailedError as error:
-        raise TransientError(
-            f"another writer was faster at {folder}: {error}", hint="it is tried again"
-        ) from error
+        raise TransientError(f"another writer was faster at {folder}: {error}", hint="it is tried again") from error
     except DeltaError as error:
         words = str(error).splitlines()[0]
         if "already exists" in words:
             raise TransientError(f"another writer has just created {folder}", hint="it is tried again") from error
         raise PermanentError(
-            f"the table {folder} can't be used: {words}", hint="mend the table; what is claimed stays in the spool"
+            f"the table {folder} can't be used: {words}",
+            hint="mend the table; what is claimed stays in the spool",
         ) from error
     except OSError as error:
         raise TransientError(f"{folder}: {error}", hint="check the disk; it is tried again") from error

@@ -32,7 +32,8 @@ def not_loaded(head: Head | None, known: Head | None, pending: Sequence[Claim]) 
         )
     if head.sequence > newest:
         raise StateError(
-            f"the table is ahead of our state: it holds {_told(head)}, we only made claims up to {newest}", hint=_CHOICES
+            f"the table is ahead of our state: it holds {_told(head)}, we only made claims up to {newest}",
+            hint=_CHOICES,
         )
     raise StateError(
         f"the table and our state disagree on claim {head.sequence}: another uploader made it with other rows",

@@ -36,7 +36,8 @@ def first_node(configured: str | None, host_name: str, machine: Machine, source:
     """Return the node of a state directory that has none yet."""
     if configured is None and machine.machine_id is None:
         raise ConfigError(
-            "this machine has no id that would last", hint="give the node a name of its own: --node-id (node_id in YAML)"
+            "this machine has no id that would last",
+            hint="give the node a name of its own: --node-id (node_id in YAML)",
         )
     return Node(configured or f"{host_name}-{(machine.machine_id or '')[:8]}", machine, source)
 

@@ -80,7 +80,12 @@ def natural_type(column: SourceColumn, timestamp_column: str | None) -> DeltaTyp
     if column.name == timestamp_column:
         return DeltaType.TIMESTAMP
     declared = column.declared.upper()
-    exact = {"BOOLEAN": DeltaType.BOOLEAN, "BOOL": DeltaType.BOOLEAN, "DATE": DeltaType.DATE, "": DeltaType.STRING}
+    exact = {
+        "BOOLEAN": DeltaType.BOOLEAN,
+        "BOOL": DeltaType.BOOLEAN,
+        "DATE": DeltaType.DATE,
+        "": DeltaType.STRING,
+    }
     if declared in exact:
         return exact[declared]
     if column.time_type:

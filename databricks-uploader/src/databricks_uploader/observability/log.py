@@ -2,11 +2,11 @@
 
 import logging
 import time
+from functools import singledispatch
 
 from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
 
-LEVELS = ("debug", "info", "warning", "error")
 _LOG = logging.getLogger("databricks_uploader")
 
 
@@ -29,34 +29,66 @@ def tell(event: events.Event) -> None:
         _LOG.debug("the traceback", exc_info=event.error)
 
 
+@singledispatch
 def drawn(event: events.Event) -> tuple[int, str]:
     """Return the level and text of an event's line."""
-    match event:
-        case events.Started(source, identity, target, state):
-            return logging.INFO, f"node {identity.node_id}: {source} → {target}, state in {state}"
-        case events.TableCreated(identity):
-            return logging.INFO, f"created the table {identity.target_table}"
-        case events.Began(identity, position, rebuilt):
-            if not rebuilt:
-                return logging.INFO, f"{identity.source_table} is read from its beginning"
-            return logging.WARNING, (
-                f"state was lost, and is taken from the table {identity.target_table}: going on after row "
-                f"{position.cursor}. Rows that were inserted below it since then are not seen."
-            )
-        case events.Claimed(claim):
-            return logging.INFO, f"claimed {claim.counts.read:,} rows, up to row {claim.span.up_to}"
-        case events.Loaded(identity):
-            return logging.INFO, f"loaded {event.rows:,} rows into {identity.target_table}"
-        case events.Notice(text):
-            return logging.INFO, text
-        case events.Failed(error, again_s):
-            return logging.WARNING if again_s is not None else logging.ERROR, f"{error} — {error.hint}{_again(again_s)}"
-        case events.Bug(error, again_s):
-            name = type(error).__name__
-            return logging.ERROR, (
-                f"this is a bug of the uploader (exit code {EXIT_BUG}): {name}: {error}; --log-level debug shows where"
-                f"{_again(again_s)}"
-            )
+    raise TypeError(event)
+
+
+@drawn.register
+def _(event: events.Started) -> tuple[int, str]:
+    return logging.INFO, f"node {event.identity.node_id}: {event.source} → {event.target}, state in {event.state}"
+
+
+@drawn.register
+def _(event: events.TableCreated) -> tuple[int, str]:
+    return logging.INFO, f"created the table {event.identity.target_table}"
+
+
+@drawn.register
+def _(event: events.Began) -> tuple[int, str]:
+    if not event.rebuilt:
+        return logging.INFO, f"{event.identity.source_table} is read from its beginning"
+    return logging.WARNING, (
+        f"state was lost, and is taken from the table {event.identity.target_table}: going on after row "
+        f"{event.position.cursor}. Rows that were inserted below it since then are not seen."
+    )
+
+
+@drawn.register
+def _(event: events.Claimed) -> tuple[int, str]:
+    claim = event.claim
+    level = logging.INFO if event.more else logging.DEBUG
+    return level, f"claimed {claim.counts.read:,} rows, up to row {claim.span.up_to}"
+
+
+@drawn.register
+def _(event: events.Loaded) -> tuple[int, str]:
+    return logging.INFO, f"loaded {event.rows:,} rows into {event.identity.target_table}"
+
+
+@drawn.register
+def _(event: events.CaughtUp) -> tuple[int, str]:
+    return logging.INFO, f"all is uploaded: {event.rows:,} rows in this run" if event.rows else "nothing new"
+
+
+@drawn.register
+def _(event: events.Notice) -> tuple[int, str]:
+    return logging.INFO, event.text
+
+
+@drawn.register
+def _(event: events.Failed) -> tuple[int, str]:
+    level = logging.ERROR if event.again_s is None else logging.WARNING
+    return level, f"{event.error} — {event.error.hint}{_again(event.again_s)}"
+
+
+@drawn.register
+def _(event: events.Bug) -> tuple[int, str]:
+    return logging.ERROR, (
+        f"this is a bug of the uploader (exit code {EXIT_BUG}): {type(event.error).__name__}: {event.error}; "
+        f"--log-level debug shows where{_again(event.again_s)}"
+    )
 
 
 def _again(seconds: float | None) -> str:

@@ -61,9 +61,16 @@ def _bytes(text: str) -> int:
 
 
 def _boolean(text: str) -> bool:
-    return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}[
-        text.lower()
-    ]
+    return {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }[text.lower()]
 
 
 def _level(text: str) -> str:
@@ -83,12 +90,12 @@ KEYS = (
     Key("sqlite_table_name", "--sqlite-table", _name, "Table to read; by default the only one.", metavar="NAME"),
     Key("timestamp_col", "--timestamp-col", _name, "Column with the rows' time; by default found.", metavar="COL"),
     Key("delta_path", "--delta-path", Path, "Folder of local Delta tables to load into.", metavar="DIR"),
-    Key("databricks_table", "--table", _name, "Target table, raw_NAME; by default the source table's name.", metavar="NAME"),
-    Key("state_dir", "--state-dir", Path, "Folder of our own state; /state, or ./state where that is missing.", metavar="DIR"),
+    Key("databricks_table", "--table", _name, "Target table raw_NAME; by default the source table's.", metavar="NAME"),
+    Key("state_dir", "--state-dir", Path, "Folder of our own state; /state, else ./state.", metavar="DIR"),
     Key("node_id", "--node-id", _name, "Name of this node; by default made of host name and machine id.", metavar="ID"),
     Key("interval", "--interval", _positive_seconds, "Seconds between two cycles.", 300.0, ("upload_interval",), "S"),
     Key("once", "--once", _boolean, "Upload what there is, then exit.", default=False),
-    Key("retry_for", "--retry-for", _seconds, "With --once: seconds to go on trying when something is away.", 60.0, metavar="S"),
+    Key("retry_for", "--retry-for", _seconds, "With --once: seconds to keep trying.", 60.0, metavar="S"),
     Key("spool_max_bytes", "--spool-max-bytes", _bytes, "Limit of files waiting to be loaded.", 256 << 20, metavar="N"),
     Key("log_level", "--log-level", _level, f"One of {', '.join(LOG_LEVELS)}.", "info", metavar="L"),
 )  # fmt: skip

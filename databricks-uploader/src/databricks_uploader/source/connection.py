@@ -31,7 +31,7 @@ class Connection:
         self._path = path
 
     def read(self, sql: str, *, at_most: int) -> RecordBatch | None:
-        """Return the first `at_most` rows as one batch, None where there is no row.
+        """Return all rows as one batch, None where there is no row; TransientError if they are more than `at_most`.
 
         The driver types a column by the values of its first batch, so here it sees all of them, and every
         error of the statement comes while it is executed.
@@ -40,7 +40,11 @@ class Connection:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": str(at_most)})
             statement.set_sql_query(sql)
             handle, _ = statement.execute_query()
-            return next(iter(RecordBatchReader.from_arrow(handle)), None)
+            batches = RecordBatchReader.from_arrow(handle)
+            batch = next(batches, None)
+            if batch is not None and batch.num_rows == at_most and next(batches, None) is not None:
+                raise TransientError(f"rows are inserted into {self._path} while it is read", hint="it is tried again")
+            return batch
 
     def rows(self, sql: str, *, at_most: int = 10_000) -> list[tuple[Any, ...]]:
         """Return the first rows as Python values: for questions about a table, never for its rows."""
@@ -86,7 +90,9 @@ def _check_file(path: Path) -> None:
         hint = f"there is {', '.join(siblings)}" if siblings else "check --sqlite (sqlite in YAML)"
         raise ConfigError(f"no file {path}", hint=hint) from error
     except OSError as error:
-        raise ConfigError(f"can't look at {path}: {error.strerror}", hint="check the permissions of its folder") from error
+        raise ConfigError(
+            f"can't look at {path}: {error.strerror}", hint="check the permissions of its folder"
+        ) from error
     if stat.S_ISDIR(mode):
         inside = _databases_beside(path / "x")
         hint = f"name the file in it: {', '.join(inside)}" if inside else "name the database file itself"
@@ -105,7 +111,7 @@ def _databases_beside(path: Path) -> Sequence[str]:
 
 _MEANINGS: Sequence[tuple[str, type[UploaderError], str, str]] = (
     ("is locked", TransientError, "{path} is locked by another program", "it is tried again"),
-    ("file is not a database", ConfigError, "{path} is not a SQLite database", "check --sqlite; an encrypted file can't be read"),
+    ("not a database", ConfigError, "{path} is not a SQLite database", "check --sqlite; is the file encrypted?"),
     ("failed to open", ConfigError, "can't open {path}", "let this user read the file, and its folder too"),
     ("unable to open database file", ConfigError, "can't open {path}",
      "SQLite needs the whole folder of a database in WAL mode: mount and share the folder, not the file"),

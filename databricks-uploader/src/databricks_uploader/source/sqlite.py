@@ -45,7 +45,8 @@ class SqliteSource:
                 raise _several(connection, kinds, self.path)
             if kinds[name] != "rowid":
                 raise ConfigError(
-                    f"{name!r} is a {kinds[name]}, which this version can't read", hint="name a table with rowids"
+                    f"{name!r} is a {kinds[name]}, which this version can't read",
+                    hint="name a table with rowids",
                 )
             return _described(connection, name)
 
@@ -110,7 +111,8 @@ def _described(connection: Connection, name: str) -> SourceTable:
     rowid = next((alias for alias in _ROWID_NAMES if alias not in taken), None)
     if rowid is None:
         raise ConfigError(
-            f"the columns of {name!r} hide its rowid", hint=f"rename one of {', '.join(_ROWID_NAMES)} in the source"
+            f"the columns of {name!r} hide its rowid",
+            hint=f"rename one of {', '.join(_ROWID_NAMES)} in the source",
         )
     return SourceTable(name, columns, rowid)
 

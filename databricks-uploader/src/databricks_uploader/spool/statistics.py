@@ -8,7 +8,6 @@ from arro3.compute import max as largest
 from arro3.compute import min as smallest
 from arro3.core import Array, DataType
 
-from databricks_uploader.model.claim import Statistics
 from databricks_uploader.model.table import LINEAGE, DeltaType, TableSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -122,7 +122,11 @@ def claim(row: Row) -> Claim:
         incarnation=row["incarnation"],
         span=Span(row["after"], row["up_to"]),
         counts=Counts(
-            row["rows_read"], row["rows_loaded"], row["rows_waiting"], row["rows_excluded"], row["rows_quarantined"]
+            row["rows_read"],
+            row["rows_loaded"],
+            row["rows_waiting"],
+            row["rows_excluded"],
+            row["rows_quarantined"],
         ),
         file=SpoolFile(row["file_name"], row["file_size"], row["file_digest"]),
         columns=_schema(row["columns"]),

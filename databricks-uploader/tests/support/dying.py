@@ -1,0 +1,127 @@
+"""Runs the uploader once and dies by SIGKILL at a named point, perhaps with a part of its protection removed.
+
+`python -m tests.support.dying POINT WHEN MUTATIONS -- ARGUMENTS`: WHEN is before or after, POINT one of `POINTS`
+or `none`, MUTATIONS a comma-separated list of `look-up` and `name`.
+"""
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from databricks_uploader.app import opened
+from databricks_uploader.clock import SystemClock
+from databricks_uploader.destinations.delta import DeltaDestination
+from databricks_uploader.model.claim import Claim, Head
+from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.observability import log
+from databricks_uploader.ports import Page, Ports
+from databricks_uploader.runner import Pace, run
+from databricks_uploader.settings.read import read
+from databricks_uploader.state import folder as state_folder
+
+POINTS = {
+    "page read": ("source", "pages"),
+    "file written": ("spool", "write"),
+    "claimed": ("state", "claim"),
+    "staged": ("destination", "stage"),
+    "loaded": ("destination", "load"),
+    "proved": ("destination", "prove"),
+    "committed": ("state", "commit"),
+    "freed": ("spool", "discard"),
+}
+
+
+class Dying:
+    """A port that dies at one of its calls."""
+
+    def __init__(self, port: Any, call: str, when: str) -> None:  # noqa: ANN401  (stands for any port)
+        self._port, self._call, self._when = port, call, when
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._port, name)
+        if name != self._call:
+            return found
+        return self._pages if name == "pages" else partial(self._die_around, found)
+
+    def _die_around(self, call: Any, *arguments: Any) -> Any:  # noqa: ANN401
+        if self._when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        call(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def _pages(self, *arguments: Any) -> Iterator[Iterator[Page]]:  # noqa: ANN401
+        with self._port.pages(*arguments) as pages:
+            yield self._dying(pages)
+
+    def _dying(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for number, page in enumerate(pages, start=1):
+            if self._when == "before" or number == 2:  # noqa: PLR2004  (the first page has gone into the file)
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield page
+
+
+class WithoutLookUp(DeltaDestination):
+    """Never knows what the table holds when it loads."""
+
+    def head(self) -> Head | None:
+        """Return what a table without our claims would."""
+        return None
+
+    def prove(self, claims: Sequence[Claim]) -> None:
+        """Prove as ever, on a destination of its own."""
+        sound = DeltaDestination.__new__(DeltaDestination)
+        sound.__dict__.update(self.__dict__)
+        sound.prove(claims)
+
+
+class WithoutName(DeltaDestination):
+    """Names a claim's file anew in every process."""
+
+    def _file_name(self, claim: Claim) -> str:
+        return f"{os.getpid()}-{claim.file.name}"
+
+
+class WithoutBoth(WithoutName, WithoutLookUp):
+    """Has no protection left."""
+
+
+MUTANTS = {"look-up": WithoutLookUp, "name": WithoutName, "look-up,name": WithoutBoth}
+
+
+def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int:
+    """Run; the exit code is that of the program, if it survives."""
+    names = [a.removeprefix("--").replace("-", "_") for a in arguments[::2]]
+    settings = read(dict(zip(names, arguments[1::2], strict=True)), None)
+    log.configure("warning")
+    assert settings.state_dir is not None
+    folder: Path = settings.state_dir
+    state_folder.make(folder)
+
+    @contextmanager
+    def dying() -> Iterator[tuple[Pipeline, Ports]]:
+        with opened(settings, folder, SystemClock(), log.tell) as (pipeline, ports):
+            if mutations in MUTANTS:
+                destination = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
+                ports = replace(ports, destination=destination)
+            if point in POINTS:
+                port, call = POINTS[point]
+                ports = replace(ports, **{port: Dying(getattr(ports, port), call, when)})
+            yield replace(pipeline, limits=Limits(span_rows=500)), ports
+
+    def again() -> AbstractContextManager[tuple[Pipeline, Ports]]:
+        return dying()
+
+    return run(again, SystemClock(), log.tell, Pace(once=True, interval_s=1, retry_for_s=0), random.random)
+
+
+if __name__ == "__main__":
+    cut = sys.argv.index("--")
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[cut + 1 :]))
