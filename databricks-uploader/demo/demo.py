@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from arro3.core import ChunkedArray
 from deltalake import DeltaTable, QueryBuilder
 
 HERE = Path(__file__).parent
@@ -41,7 +42,12 @@ def written(database: Path) -> int:
 def query(table: DeltaTable, sql: str) -> list[tuple[object, ...]]:
     """Ask the Delta table."""
     found = QueryBuilder().register("t", table).execute(sql).read_all()
-    return list(zip(*([value.as_py() for value in column] for column in found.columns), strict=True))
+    return list(zip(*(pylist(column) for column in found.columns), strict=True))
+
+
+def pylist(column: ChunkedArray) -> list[object]:
+    """Return a column's values."""
+    return [value for chunk in column.chunks for value in chunk.to_pylist()]
 
 
 def bold(text: str) -> str:
@@ -72,7 +78,17 @@ def main() -> int:
     data: Path = arguments.folder
     data.mkdir(parents=True, exist_ok=True)
     database, lake, state = data / "sensor.db", data / "lake", data / "state"
-    upload = [UPLOADER, "--sqlite", database, "--delta-path", lake, "--state-dir", state, "--node-id", "demo"]
+    upload: list[str | Path] = [
+        UPLOADER,
+        "--sqlite",
+        database,
+        "--delta-path",
+        lake,
+        "--state-dir",
+        state,
+        "--node-id",
+        "demo",
+    ]
     before = written(database)
 
     print(bold(f"This machine is the sensor: recording for {arguments.seconds:.0f} seconds, uploading every 3"))
@@ -97,9 +113,8 @@ def main() -> int:
     shown_times = [(*row[:4], f"{row[4]:%Y-%m-%d %H:%M:%S} UTC") for row in latest]
     print(shown(shown_times, "sensor", "rows", "latest value", "unit", "at"))
     print(bold("Where everything lies"))
-    print(
-        f"  the SQLite database  {database}\n  the Delta table      {lake / 'raw_readings'}\n  the state directory  {state}"
-    )
+    for what, where in (("SQLite database", database), ("Delta table", lake / "raw_readings"), ("state", state)):
+        print(f"  {what:<17}{where}")
     equal = rows == arrived == distinct
     print(bold(f"{rows:,} rows written {'=' if equal else '≠'} {arrived:,} rows in the table")
           + f" ({rows - before:,} of them in this run, {table.version()} commits so far)")  # fmt: skip

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from itertools import cycle
 
 import psutil
@@ -32,7 +33,11 @@ def temperatures() -> Iterator[tuple[str, tuple[Callable[[], float], str]]]:
     for chip, found in read().items():
         for i, thermometer in enumerate(found):
             name = f"temperature {thermometer.label or chip} {i}"
-            yield name, (lambda chip=chip, i=i: float(read()[chip][i].current), "°C")
+            yield name, (partial(_celsius, chip, i), "°C")
+
+
+def _celsius(chip: str, number: int) -> float:
+    return float(psutil.sensors_temperatures()[chip][number].current)
 
 
 COMPUTE: Sensors = {

@@ -44,7 +44,7 @@ def _options(*names: str) -> Callable[[_Command], _Command]:
 @click.version_option(__version__, prog_name=_NAME)
 @_options()
 @click.pass_context
-def program(context: click.Context, config: Path | None, **flags: str | None) -> None:
+def program(context: click.Context, /, config: Path | None, **flags: str | None) -> None:
     """Move rows, incrementally and exactly once, from a SQLite file into a Delta Lake table."""
     context.obj = _given(config, flags)
     if context.invoked_subcommand is None:
@@ -62,7 +62,7 @@ def state() -> None:
 @state.command()
 @_options("state_dir")
 @click.pass_obj
-def show(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str | None) -> None:
+def show(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
     """Print what is remembered."""
     folder = _state_folder(_settings(earlier, config, flags))
     click.echo(state_commands.show(folder, this_machine()))
@@ -71,7 +71,7 @@ def show(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str 
 @state.command()
 @_options("state_dir", "sqlite")
 @click.pass_obj
-def adopt(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str | None) -> None:
+def adopt(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
     """Go on here: this machine, or this database file, takes the place of the remembered one."""
     settings = _settings(earlier, config, flags)
     click.echo(state_commands.adopt(_state_folder(settings), this_machine(), settings["sqlite"]))
@@ -80,7 +80,7 @@ def adopt(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str
 @state.command()
 @_options("state_dir")
 @click.pass_obj
-def reset(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str | None) -> None:
+def reset(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
     """Forget everything, the node's id included."""
     click.echo(state_commands.reset(_state_folder(_settings(earlier, config, flags))))
 
@@ -88,7 +88,7 @@ def reset(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str
 @state.command()
 @_options("state_dir")
 @click.pass_obj
-def rebuild(earlier: tuple[_Flags, Path | None], config: Path | None, **flags: str | None) -> None:
+def rebuild(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
     """Forget where each pipeline stands; the next start takes that from its target table."""
     click.echo(state_commands.rebuild(_state_folder(_settings(earlier, config, flags))))
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.support import databases, program, tables
 from tests.support.dying import POINTS
 
@@ -43,9 +42,7 @@ def test_each_row_arrives_once_whenever_we_die(tmp_path: Path, point: str, when:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("point", POINTS)
-def test_each_row_arrives_once_when_we_die_twice_and_rows_come_meanwhile(
-    tmp_path: Path, point: str, when: str
-) -> None:
+def test_each_row_arrives_once_when_we_die_twice_and_rows_come_meanwhile(tmp_path: Path, point: str, when: str) -> None:
     node = Node(tmp_path)
     assert node.upload("loaded", "after") == -signal.SIGKILL
     databases.add_readings(node.database, ROWS)

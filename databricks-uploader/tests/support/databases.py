@@ -20,6 +20,13 @@ def execute(database: Path, *statements: str) -> None:
     subprocess.run([sys.executable, "-m", __name__, "execute", str(database), json.dumps(statements)], check=True)
 
 
+def query(database: Path, statement: str) -> list[list[object]]:
+    """Return the rows of one statement, run in a process of its own."""
+    command = [sys.executable, "-m", __name__, "query", str(database), json.dumps([statement])]
+    found: list[list[object]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
 def add_readings(database: Path, rows: int) -> None:
     """Insert readings into a table of sensor readings, made where there is none."""
     subprocess.run([sys.executable, "-m", __name__, "add", str(database), json.dumps([rows])], check=True)
@@ -30,7 +37,8 @@ def live_writer(database: Path) -> Iterator[None]:
     """Insert a reading every few milliseconds into a WAL-mode database meanwhile; it exists when this starts."""
     command = [sys.executable, "-m", __name__, "write", str(database), "[]"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdout.readline()
         try:
             yield
@@ -44,7 +52,8 @@ def locked(database: Path) -> Iterator[None]:
     """Hold the exclusive lock meanwhile."""
     command = [sys.executable, "-m", __name__, "lock", str(database), "[]"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdout.readline()
         try:
             yield
@@ -73,6 +82,8 @@ def _main(verb: str, database: str, arguments: Sequence[object]) -> None:
         if verb == "execute":
             for statement in arguments:
                 connection.execute(str(statement))
+        elif verb == "query":
+            print(json.dumps(connection.execute(str(arguments[0])).fetchall()))  # noqa: T201  (the answer)
         elif verb == "lock":
             connection.execute("BEGIN EXCLUSIVE")
             print("locked", flush=True)  # noqa: T201  (the signal to the waiting test)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from databricks_uploader.app import opened
@@ -63,7 +62,7 @@ class Dying:
 
     def _dying(self, pages: Iterator[Page]) -> Iterator[Page]:
         for number, page in enumerate(pages, start=1):
-            if self._when == "before" or number == 2:  # noqa: PLR2004  (the first page has gone into the file)
+            if self._when == "before" or number == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield page
 
@@ -102,19 +101,19 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
     settings = read(dict(zip(names, arguments[1::2], strict=True)), None)
     log.configure("warning")
     assert settings.state_dir is not None
-    folder: Path = settings.state_dir
+    folder = settings.state_dir
     state_folder.make(folder)
 
     @contextmanager
     def dying() -> Iterator[tuple[Pipeline, Ports]]:
         with opened(settings, folder, SystemClock(), log.tell) as (pipeline, ports):
+            changed: dict[str, Any] = {}
             if mutations in MUTANTS:
-                destination = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
-                ports = replace(ports, destination=destination)
+                changed["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
             if point in POINTS:
                 port, call = POINTS[point]
-                ports = replace(ports, **{port: Dying(getattr(ports, port), call, when)})
-            yield replace(pipeline, limits=Limits(span_rows=500)), ports
+                changed[port] = Dying(changed.get(port, getattr(ports, port)), call, when)
+            yield replace(pipeline, limits=Limits(span_rows=500)), replace(ports, **changed)
 
     def again() -> AbstractContextManager[tuple[Pipeline, Ports]]:
         return dying()

@@ -16,7 +16,7 @@ from typing import Any
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from databricks_uploader import durable
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError
@@ -103,7 +103,9 @@ class DeltaDestination:
         handle = self._opened()
         names = [self._file_name(claim) for claim in claims]
         known = {field.name for field in handle.schema().fields}
-        adds = [_add(claim, name, known) for claim, name in zip(claims, names, strict=True)]
+        adds: list[AddAction | RemoveAction] = [
+            _add(claim, name, known) for claim, name in zip(claims, names, strict=True)
+        ]
         head = Head.after(claims[-1])
         versions = (head.owner, head.sequence, head.digest_number)
         transactions = [Transaction(n, v) for n, v in zip(self._names(), versions, strict=True)]

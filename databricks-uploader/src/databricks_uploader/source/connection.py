@@ -30,26 +30,32 @@ class Connection:
         self._connection = connection
         self._path = path
 
-    def read(self, sql: str, *, at_most: int) -> RecordBatch | None:
-        """Return all rows as one batch, None where there is no row; TransientError if they are more than `at_most`.
+    def read(self, sql: str, *, at_most: int) -> RecordBatch:
+        """Return all rows, of which there must be one, as one batch; TransientError if they are over `at_most`.
 
         The driver types a column by the values of its first batch, so here it sees all of them, and every
         error of the statement comes while it is executed.
         """
+        batch = self._first_batch(sql, at_most)
+        if batch is None:
+            raise RuntimeError(f"no row came of {sql}")
+        return batch
+
+    def rows(self, sql: str, *, at_most: int = 10_000) -> list[tuple[Any, ...]]:
+        """Return all rows as Python values: for questions about a table, never for its rows."""
+        batch = self._first_batch(sql, at_most)
+        return [] if batch is None else list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+    def _first_batch(self, sql: str, size: int) -> RecordBatch | None:
         with _translated(self._path), AdbcStatement(self._connection) as statement:
-            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(at_most)})
+            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
             statement.set_sql_query(sql)
             handle, _ = statement.execute_query()
             batches = RecordBatchReader.from_arrow(handle)
             batch = next(batches, None)
-            if batch is not None and batch.num_rows == at_most and next(batches, None) is not None:
+            if batch is not None and batch.num_rows == size and next(batches, None) is not None:
                 raise TransientError(f"rows are inserted into {self._path} while it is read", hint="it is tried again")
             return batch
-
-    def rows(self, sql: str, *, at_most: int = 10_000) -> list[tuple[Any, ...]]:
-        """Return the first rows as Python values: for questions about a table, never for its rows."""
-        batch = self.read(sql, at_most=at_most)
-        return [] if batch is None else list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
 @contextmanager

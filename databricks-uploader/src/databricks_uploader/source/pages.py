@@ -1,29 +1,18 @@
 """Pages: from SQLite's driver to typed, checked Arrow columns, without a Python object per value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from arro3.compute import max as largest
-from arro3.compute import min as smallest
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 
-from databricks_uploader.errors import PermanentError
-from databricks_uploader.model.source import SourceColumn, SourceTable
-from databricks_uploader.model.table import Column, DeltaType, TableSchema
+from databricks_uploader.errors import PermanentError, TransientError, UploaderError
+from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.table import DeltaType, TableSchema
 from databricks_uploader.ports import Page
 from databricks_uploader.source.connection import Connection, identifier, quoted
-
-ARROW: Mapping[str, DataType] = {
-    DeltaType.LONG: DataType.int64(),
-    DeltaType.DOUBLE: DataType.float64(),
-    DeltaType.STRING: DataType.utf8(),
-    DeltaType.BINARY: DataType.binary(),
-    DeltaType.BOOLEAN: DataType.bool(),
-    DeltaType.DATE: DataType.date32(),
-    DeltaType.TIMESTAMP: DataType.timestamp("us", tz="UTC"),
-}
-"""How each Delta type stands in our files."""
+from databricks_uploader.source.typed import ARROW, WAYS, Way
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,134 +42,119 @@ def read(
     size: PageSize,
 ) -> Iterator[Page]:
     """Yield the rows after the rowid `after` in its order, `_row` being the last column of each page."""
-    plan = [_READ[DeltaType(c.type)] for c in columns.columns]
-    types = [*(p.as_read for p in plan), DataType.int64()]
-    schema = Schema(
-        [
-            *(Field(c.name, ARROW[c.type]) for c in columns.columns),
-            Field("_row", ARROW[DeltaType.LONG], nullable=False),
-        ]
-    )
-    statement = _Statement(table, columns)
+    plan = _Plan.of(table, columns)
+    times = next((i for i, c in enumerate(columns.columns) if c.name == timestamp_column), None)
     limit = size.first_rows
     while True:
-        up_to, found = connection.rows(statement.end(after, limit))[0]
+        up_to, found = connection.rows(plan.end(after, limit))[0]
         if not found:
             return
         # Rows with late ids may have come since the end was found; they belong to the page.
-        batch = connection.read(statement.page(after, up_to), at_most=2 * limit + 1)
-        arrays = [] if batch is None else batch.slice(1).columns
-        for i, (column, way) in enumerate(zip(columns.columns, plan, strict=True)):
-            typed = way.check(arrays[i]) if arrays[i].type == types[i] else None
-            if typed is None:
-                raise _misfit(connection, table, column, way, after, up_to)
-            arrays[i] = typed
-        times = next((a for a, c in zip(arrays, columns.columns, strict=False) if c.name == timestamp_column), None)
-        page = RecordBatch.from_arrays(arrays, schema=schema)
+        raw = connection.read(plan.page(after, up_to), at_most=2 * limit + 1).slice(1)
+        page = plan.typed(raw)
+        if page is None:
+            raise _misfit(connection, plan, raw, after, up_to)
         if page.num_rows:
-            yield Page(page, page.num_rows, page.nbytes, up_to, None if times is None else _newest(times))
+            newest = None if times is None else _newest(page.column(times))
+            yield Page(page, page.num_rows, page.nbytes, up_to, newest)
         if found < limit:
             return
         after, limit = up_to, size.next_rows(page.num_rows, page.nbytes)
 
 
-class _Statement:
-    """The SELECTs of one page.
+@dataclass(frozen=True)
+class _Wanted:
+    """One column: its SQL expression in the source, its name at the target, its way."""
 
-    The end of a page is found by its keys alone, and the page read as a range of them: ORDER BY and LIMIT
-    around the rows themselves, under a UNION, would copy each row once more (15 % of the time). The first
-    row holds a literal of each type: else a column whose page is all NULL would be typed INT64.
-    """
-
-    def __init__(self, table: SourceTable, columns: TableSchema) -> None:
-        found = [table.get(c.name) for c in columns.columns]
-        own = [_selected(c) for c in found if c is not None]
-        literals = [_READ[DeltaType(c.type)].literal for c in columns.columns]
-        self._key = f"t.{table.rowid}"
-        self._from = f"FROM {quoted(table.name)} t"
-        self._page = (
-            f"SELECT {', '.join([*literals, '0'])} UNION ALL SELECT {', '.join([*own, self._key])} {self._from}"
-        )
-
-    def end(self, after: int | None, limit: int) -> str:
-        """Select the largest of the next `limit` keys, and how many there are."""
-        where = "" if after is None else f" WHERE {self._key} > {after}"
-        keys = f"SELECT {self._key} AS k {self._from}{where} ORDER BY {self._key} LIMIT {limit}"
-        return f"SELECT max(k), count(*) FROM ({keys})"
-
-    def page(self, after: int | None, up_to: int) -> str:
-        """Select the rows after `after` up to `up_to`, in any order."""
-        lower = "" if after is None else f"{self._key} > {after} AND "
-        return f"{self._page} WHERE {lower}{self._key} <= {up_to}"
-
-
-def _selected(column: SourceColumn) -> str:
-    return identifier(column.name) if column.declared else f"CAST({identifier(column.name)} AS TEXT)"
+    expression: str
+    name: str
+    type: str
+    way: Way
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How values of a Delta type are read: what the driver must bring, and the check that types it."""
+class _Plan:
+    """The SELECTs of the pages of one table, and the types that must come of them."""
 
-    literal: str
-    as_read: DataType
-    check: Callable[[Array], Array | None]
-    """Returns the typed column, None where a value does not fit."""
-    classes: str
-    """Storage classes that fit, for the query that finds the row that doesn't."""
+    table: SourceTable
+    wanted: tuple[_Wanted, ...]
+    schema: Schema
+
+    @classmethod
+    def of(cls, table: SourceTable, columns: TableSchema) -> "_Plan":
+        sources = {c.name: table.get(c.name) for c in columns.columns}
+        wanted = tuple(
+            _Wanted(
+                identifier(source.name) if source.declared else f"CAST({identifier(source.name)} AS TEXT)",
+                c.name, c.type, WAYS[c.type],
+            )
+            for c in columns.columns if (source := sources[c.name]) is not None
+        )  # fmt: skip
+        fields = [Field(c.name, ARROW[c.type]) for c in columns.columns]
+        return cls(table, wanted, Schema([*fields, Field("_row", ARROW[DeltaType.LONG], nullable=False)]))
+
+    @property
+    def key(self) -> str:
+        return f"t.{self.table.rowid}"
+
+    @property
+    def source(self) -> str:
+        return f"FROM {quoted(self.table.name)} t"
+
+    def end(self, after: int | None, limit: int) -> str:
+        """Select the largest of the next `limit` keys, and how many there are."""
+        where = "" if after is None else f" WHERE {self.key} > {after}"
+        return f"SELECT max(k), count(*) FROM (SELECT {self.key} AS k {self.source}{where} ORDER BY k LIMIT {limit})"
+
+    def page(self, after: int | None, up_to: int) -> str:
+        """Select the rows after `after` up to `up_to`, in any order, behind a first row of literals.
+
+        Without that row a column whose page is all NULL would be typed INT64. The rows are a range of keys
+        whose end is known: ORDER BY and LIMIT under a UNION would copy each row once more (15 % of the time).
+        """
+        hidden = [self._unfit(w) for w in self.wanted if w.way.hidden]
+        literals = ", ".join([*(w.way.literal for w in self.wanted), "0", "0"])
+        values = ", ".join([*(w.expression for w in self.wanted), self.key, " OR ".join(hidden) or "0"])
+        return f"SELECT {literals} UNION ALL SELECT {values} {self.source} WHERE {self._between(after, up_to)}"
+
+    def odd(self, column: _Wanted, after: int | None, up_to: int) -> str:
+        """Select key and storage class of a row whose value is of a class that does not fit."""
+        where = f"{self._between(after, up_to)} AND {self._unfit(column)}"
+        return f"SELECT {self.key}, typeof({column.expression}) {self.source} WHERE {where} LIMIT 1"
+
+    def typed(self, raw: RecordBatch) -> RecordBatch | None:
+        """Return the page in its types; None where a value does not fit."""
+        *columns, keys, hidden = raw.columns
+        if len(keys) and largest(hidden).as_py():
+            return None
+        typed = [_typed(w.way, column) for w, column in zip(self.wanted, columns, strict=True)]
+        fitting = [column for column in typed if column is not None]
+        return RecordBatch.from_arrays([*fitting, keys], schema=self.schema) if len(fitting) == len(typed) else None
+
+    @staticmethod
+    def _unfit(column: _Wanted) -> str:
+        return f"typeof({column.expression}) NOT IN ('null', '{column.way.storage_class}')"
+
+    def _between(self, after: int | None, up_to: int) -> str:
+        lower = "" if after is None else f"{self.key} > {after} AND "
+        return f"{lower}{self.key} <= {up_to}"
 
 
-def _unchanged(column: Array) -> Array:
-    return column
+def _misfit(connection: Connection, plan: _Plan, raw: RecordBatch, after: int | None, up_to: int) -> UploaderError:
+    """Say which column holds a value that does not fit; the value itself is nobody's business in a log."""
+    for wanted, column in zip(plan.wanted, raw.columns, strict=False):
+        odd = connection.rows(plan.odd(wanted, after, up_to))
+        if odd or _typed(wanted.way, column) is None:
+            held = f"row {odd[0][0]} holds {odd[0][1].upper()}" if odd else f"a value up to row {up_to} does not parse"
+            return PermanentError(
+                f"column {wanted.name!r} of {plan.table.name!r} goes into {DeltaType(wanted.type).sql}, but {held}",
+                hint="correct it in the source, or load into a table where the column is STRING (--table)",
+            )
+    return TransientError(f"{plan.table.name!r} changes while it is read", hint="it is tried again")
 
 
-def _utf8(column: Array) -> Array | None:
-    # Neither SQLite, nor the driver, nor Arrow looks whether text is UTF-8.
-    return column if column.cast(DataType.binary()).cast(DataType.utf8()).null_count == column.null_count else None
-
-
-def _parsed_as(kind: DataType) -> Callable[[Array], Array | None]:
-    def check(column: Array) -> Array | None:
-        typed = column.cast(kind)
-        return typed if typed.null_count == column.null_count else None
-
-    return check
-
-
-def _boolean(column: Array) -> Array | None:
-    if column.null_count < len(column) and not 0 <= smallest(column).as_py() <= largest(column).as_py() <= 1:
-        return None
-    return column.cast(DataType.bool())
-
-
-_READ: Mapping[DeltaType, _Way] = {
-    DeltaType.LONG: _Way("0", DataType.int64(), _unchanged, "'integer'"),
-    DeltaType.DOUBLE: _Way("0.0", DataType.float64(), _unchanged, "'real'"),
-    DeltaType.STRING: _Way("''", DataType.utf8(), _utf8, "'text'"),
-    DeltaType.BINARY: _Way("x''", DataType.binary(), _unchanged, "'blob'"),
-    DeltaType.BOOLEAN: _Way("0", DataType.int64(), _boolean, "'integer'"),
-    DeltaType.DATE: _Way("''", DataType.utf8(), _parsed_as(ARROW[DeltaType.DATE]), "'text'"),
-    DeltaType.TIMESTAMP: _Way("''", DataType.utf8(), _parsed_as(ARROW[DeltaType.TIMESTAMP]), "'text'"),
-}
-
-
-def _misfit(
-    connection: Connection, table: SourceTable, column: Column, way: _Way, after: int | None, up_to: int
-) -> PermanentError:
-    """Say which row holds the value that does not fit; the value itself is nobody's business in a log."""
-    found = table.get(column.name)
-    name = identifier(found.name if found else column.name)
-    where = f"t.{table.rowid} <= {up_to}" + ("" if after is None else f" AND t.{table.rowid} > {after}")
-    odd = connection.rows(
-        f"SELECT t.{table.rowid}, typeof({name}) FROM {quoted(table.name)} t "
-        f"WHERE {where} AND typeof({name}) NOT IN ('null', {way.classes}) LIMIT 1"
-    )
-    held = f"row {odd[0][0]} holds {odd[0][1].upper()}" if odd else "a value does not parse"
-    return PermanentError(
-        f"column {column.name!r} of {table.name!r} goes into {DeltaType(column.type).sql}, but {held} "
-        f"(rows up to {up_to})",
-        hint="correct the value in the source, or load into a table where the column is STRING (--table)",
-    )
+def _typed(way: Way, column: Array) -> Array | None:
+    return way.check(column) if column.type == way.as_read else None
 
 
 def _newest(times: Array) -> datetime | None:

@@ -21,6 +21,7 @@ from databricks_uploader.model.table import DeltaType, TableSchema
 from databricks_uploader.ports import Page
 from databricks_uploader.source import pages
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
+from databricks_uploader.source.typed import ARROW
 
 _SAMPLE_ROWS = 100
 _ROWID_NAMES = ("rowid", "oid", "_rowid_")
@@ -139,5 +140,5 @@ def _holds_times(connection: Connection, table: SourceTable, column: str) -> boo
 
 
 def _parsed(values: list[str | None]) -> list[datetime | None]:
-    array = Array(values, DataType.utf8()).cast(pages.ARROW[DeltaType.TIMESTAMP])
-    return array.to_pylist()
+    times: list[datetime | None] = Array(values, DataType.utf8()).cast(ARROW[DeltaType.TIMESTAMP]).to_pylist()
+    return times

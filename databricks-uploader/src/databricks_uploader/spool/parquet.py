@@ -33,7 +33,7 @@ class Written:
     statistics: Statistics
 
 
-def new_digest() -> "hashlib._Hash":
+def new_digest() -> hashlib.blake2b:
     """Return an empty digest of the kind that claims carry."""
     return hashlib.blake2b(digest_size=32)
 
@@ -80,7 +80,8 @@ class _Batches:
         self._constants = list(_constants(lineage).items())
         self._repeated: list[Array] = []
         self._first = next(pages)
-        *own, row = RecordBatch.from_arrow(self._first.columns).schema
+        fields = RecordBatch.from_arrow(self._first.columns).schema
+        *own, row = (fields.field(i) for i in range(len(fields)))
         added = [Field(name, kind, nullable=False) for name, (kind, _) in self._constants]
         self.schema = Schema([*own, *added, row])
 

@@ -1,0 +1,153 @@
+"""Ports in memory, which pass the same contract suites as the real ones."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from arro3.core import Array, DataType, Field, RecordBatch, Schema
+from arro3.io import read_parquet
+
+from databricks_uploader.errors import TransientError
+from databricks_uploader.model.claim import Claim, Head, Identity, batch_id
+from databricks_uploader.model.source import SourceColumn, SourceTable
+from databricks_uploader.model.table import TableSchema, TargetTable
+from databricks_uploader.ports import LastRow, Page
+
+START = datetime(2026, 11, 24, 8, tzinfo=UTC)
+MICROSECONDS = DataType.timestamp("us", tz="UTC")
+READINGS = SourceTable(
+    "readings", (SourceColumn("id", "INTEGER"), SourceColumn("time", "TEXT"), SourceColumn("value", "REAL")), "rowid"
+)
+
+
+@dataclass
+class FakeClock:
+    """Time that passes by waiting; after `stop_after` waits it is time to stop."""
+
+    stop_after: int | None = None
+    waited_s: list[float | None] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=sum(s or 0 for s in self.waited_s))
+
+    def wait(self, seconds: float | None) -> bool:
+        if seconds != 0:
+            self.waited_s.append(seconds)
+        return self.stop_after is not None and len(self.waited_s) >= self.stop_after
+
+
+def page_of(keys: Sequence[int]) -> Page:
+    """Make a page of readings with these keys."""
+    columns = [
+        Array(keys, DataType.int64()),
+        Array([time_of(k).isoformat() for k in keys], DataType.utf8()).cast(MICROSECONDS),
+        Array([k / 2 for k in keys], DataType.float64()),
+        Array(keys, DataType.int64()),
+    ]
+    names = ["id", "time", "value", "_row"]
+    schema = Schema([Field(n, c.type, nullable=n != "_row") for n, c in zip(names, columns, strict=True)])
+    batch = RecordBatch.from_arrays(columns, schema=schema)
+    return Page(batch, len(keys), batch.nbytes, keys[-1], max(map(time_of, keys)))
+
+
+def time_of(key: int) -> datetime:
+    """Return the time of the reading with that key."""
+    return START + timedelta(seconds=key)
+
+
+@dataclass
+class MemorySource:
+    """A table of readings with the given keys."""
+
+    keys: list[int]
+    page_rows: int = 3
+
+    def table(self) -> SourceTable:
+        return READINGS
+
+    def timestamp_column(self, table: SourceTable) -> str | None:
+        return "time"
+
+    def is_empty(self, table: SourceTable) -> bool:
+        return not self.keys
+
+    def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
+        if key not in self.keys:
+            raise KeyError(key)
+        return time_of(key)
+
+    @contextmanager
+    def pages(
+        self,
+        table: SourceTable,
+        columns: TableSchema,
+        timestamp_column: str | None,
+        after: int | None,
+    ) -> Iterator[Iterator[Page]]:
+        keys = sorted(k for k in self.keys if after is None or k > after)
+        yield (page_of(keys[i : i + self.page_rows]) for i in range(0, len(keys), self.page_rows))
+
+
+@dataclass
+class MemoryTable:
+    """What several destinations can share: a table, its claims, and its version."""
+
+    target: TargetTable | None = None
+    files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    heads: dict[Identity, Head] = field(default_factory=dict)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for rows in self.files.values() for row in rows]
+
+
+@dataclass
+class MemoryDestination:
+    """A target table in memory, as one identity sees it."""
+
+    shared: MemoryTable
+    identity: Identity
+    staged: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    seen: Head | None = None
+
+    def table(self) -> TargetTable | None:
+        self.seen = self.shared.heads.get(self.identity)
+        return self.shared.target
+
+    def create(self, schema: TableSchema) -> None:
+        if self.shared.target is not None:
+            raise TransientError("it exists", hint="try again")
+        self.shared.target = TargetTable(uuid4().hex, schema)
+
+    def head(self) -> Head | None:
+        return self.seen
+
+    def last_row(self, head: Head, timestamp_column: str | None) -> LastRow | None:
+        mine = [r for r in self.shared.rows() if r["_batch_id"] == batch_id(head.owner, head.sequence)]
+        if not mine:
+            return None
+        last = max(mine, key=lambda r: int(r["_row"]))
+        time = None if timestamp_column is None else last[timestamp_column]
+        return LastRow(last["_row"], last["_incarnation"], time)
+
+    def stage(self, claim: Claim, file: str) -> None:
+        batches = read_parquet(Path(file))
+        names = batches.schema.names
+        self.staged[claim.file.name] = [
+            dict(zip(names, row, strict=True))
+            for batch in batches
+            for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)
+        ]
+
+    def load(self, claims: Sequence[Claim]) -> None:
+        if self.shared.heads.get(self.identity) != self.seen:
+            raise TransientError("others were faster", hint="look again")
+        self.shared.files |= {c.file.name: self.staged[c.file.name] for c in claims}
+        self.shared.heads[self.identity] = Head.after(claims[-1])
+
+    def prove(self, claims: Sequence[Claim]) -> None:
+        if self.shared.heads.get(self.identity) != Head.after(claims[-1]):
+            raise TransientError("not there", hint="look again")

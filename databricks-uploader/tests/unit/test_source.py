@@ -1,0 +1,287 @@
+"""Reading a real SQLite file: what is found in it, and its rows in pages."""
+
+import json
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from arro3.core import RecordBatch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support import databases
+
+from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
+from databricks_uploader.events import Event, Notice
+from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.source.pages import PageSize
+from databricks_uploader.source.sqlite import SqliteSource
+
+
+def made(path: Path, *statements: str) -> Path:
+    """Make a database; its writer is done, and gone, before anybody reads."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return path
+
+
+def source_of(path: Path, *, page_size: PageSize | None = None, **names: str) -> tuple[SqliteSource, list[str]]:
+    notices: list[str] = []
+
+    def tell(event: Event) -> None:
+        assert isinstance(event, Notice)
+        notices.append(event.text)
+
+    return SqliteSource(path, tell, names.get("table"), names.get("time"), page_size or PageSize()), notices
+
+
+def read(source: SqliteSource, after: int | None = None, time: str | None = None) -> list[dict[str, Any]]:
+    table = source.table()
+    columns = typed_columns(table, time, natural_schema(table, time))
+    rows = []
+    with source.pages(table, columns, time, after) as pages:
+        for page in pages:
+            batch = RecordBatch.from_arrow(page.columns)
+            values = [column.to_pylist() for column in batch.columns]
+            found = [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
+            assert len(found) == page.rows
+            assert page.up_to == max(row["_row"] for row in found)
+            rows += found
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("declared", "inserted", "arrives"),
+    [
+        ("INTEGER", "9223372036854775807", 2**63 - 1),
+        ("INT8", "-5", -5),
+        ("REAL", "1.5", 1.5),
+        ("REAL", "3", 3.0),
+        ("DOUBLE PRECISION", "-0.25", -0.25),
+        ("FLOAT", "9e999", float("inf")),
+        ("TEXT", "'grün'", "grün"),
+        ("VARCHAR(20)", "12", "12"),
+        ("BLOB", "x'00ff'", b"\x00\xff"),
+        ("BOOLEAN", "1", True),
+        ("BOOLEAN", "0", False),
+        ("", "7", "7"),
+        ("", "'seven'", "seven"),
+    ],
+)
+@pytest.mark.parametrize("null", [False, True], ids=["value", "null"])
+def test_a_value_arrives_in_the_type_that_its_column_declares(
+    tmp_path: Path, declared: str, inserted: str, arrives: object, *, null: bool
+) -> None:
+    path = made(
+        tmp_path / "a.db", f"CREATE TABLE t (v {declared})", f"INSERT INTO t VALUES ({'NULL' if null else inserted})"
+    )
+    source, _ = source_of(path)
+    assert [row["v"] for row in read(source)] == [None if null else arrives]
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-24T08:30:00Z", "2026-11-24 08:30:00+00:00"),
+        ("2026-11-24T08:30:00.123456+02:00", "2026-11-24 06:30:00.123456+00:00"),
+        ("2026-11-24 08:30:00", "2026-11-24 08:30:00+00:00"),
+        ("2026-11-24", "2026-11-24 00:00:00+00:00"),
+        ("1969-12-31T23:59:59.999Z", "1969-12-31 23:59:59.999000+00:00"),
+    ],
+)
+def test_times_arrive_as_instants_in_utc(tmp_path: Path, text: str, utc: str) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (ts TEXT)", f"INSERT INTO t VALUES ('{text}'), (NULL)")
+    source, _ = source_of(path)
+    assert [row["ts"] and str(row["ts"]) for row in read(source, time="ts")] == [utc, None]
+
+
+@pytest.mark.parametrize(
+    ("declared", "bad", "words"),
+    [
+        ("INTEGER", "1.5", "goes into BIGINT, but row 3 holds REAL"),
+        ("INTEGER", "'many'", "goes into BIGINT, but row 3 holds TEXT"),
+        ("REAL", "'warm'", "goes into DOUBLE, but row 3 holds TEXT"),
+        ("TEXT", "x'ff'", "goes into STRING, but row 3 holds BLOB"),
+        ("TEXT", "CAST(x'ff' AS TEXT)", "goes into STRING, but a value up to row 3 does not parse"),
+        ("BLOB", "7", "goes into BINARY, but row 3 holds INTEGER"),
+        ("BLOB", "'text'", "goes into BINARY, but row 3 holds TEXT"),
+        ("BOOLEAN", "2", "goes into BOOLEAN, but a value up to row 3 does not parse"),
+        ("DATE", "'tomorrow'", "goes into DATE, but a value up to row 3 does not parse"),
+        ("DATETIME", "'soon'", "goes into TIMESTAMP, but a value up to row 3 does not parse"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_by_row_and_class_and_never_shown(
+    tmp_path: Path, declared: str, bad: str, words: str
+) -> None:
+    path = made(
+        tmp_path / "a.db",
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared})",
+        f"INSERT INTO t VALUES (1, NULL), (2, NULL), (3, {bad})",
+    )
+    source, _ = source_of(path)
+    with pytest.raises(PermanentError, match=words) as raised:
+        read(source)
+    assert bad.strip("'") not in str(raised.value) or len(bad) == 1
+
+
+def test_all_null_pages_keep_their_types(tmp_path: Path) -> None:
+    path = made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (i INTEGER, r REAL, s TEXT, b BLOB)",
+        "INSERT INTO t VALUES (NULL, NULL, NULL, NULL)",
+    )
+    source, _ = source_of(path)
+    (row,) = read(source)
+    assert list(row.values()) == [None, None, None, None, 1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    keys=st.sets(st.integers(-(2**63), 2**63 - 1), max_size=60),
+    rows=st.integers(1, 20),
+    after=st.none() | st.integers(-(2**63), 2**63 - 1),
+)
+def test_pages_hold_each_row_after_the_cursor_once(keys: set[int], rows: int, after: int | None) -> None:
+    shuffled = random.Random(1).sample(sorted(keys), len(keys))  # noqa: S311  (an order of insertion)
+    with TemporaryDirectory() as folder:
+        path = made(Path(folder) / "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executemany("INSERT INTO t VALUES (?)", [(key,) for key in shuffled])
+            connection.commit()
+        source, _ = source_of(path, page_size=PageSize(first_rows=1, rows=rows))
+        assert [r["id"] for r in read(source, after)] == sorted(k for k in keys if after is None or k > after)
+
+
+def test_pages_of_wide_rows_hold_few_of_them(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (b BLOB)", *["INSERT INTO t VALUES (zeroblob(100000))"] * 40)
+    source, _ = source_of(path, page_size=PageSize(first_rows=4, rows=8192, size=1 << 20))
+    table = source.table()
+    columns = typed_columns(table, None, natural_schema(table, None))
+    with source.pages(table, columns, None, None) as pages:
+        sizes = [page.rows for page in pages]
+    assert sum(sizes) == 40
+    assert max(sizes) <= 11
+
+
+@pytest.mark.parametrize(
+    ("first", "size", "then"),
+    [
+        ((64, 64 * 100), 1 << 22, 512),
+        ((8192, 8192 * 100), 1 << 22, 8192),
+        ((512, 512 * 10**6), 1 << 22, 4),
+        ((1, 10**9), 1, 1),
+    ],
+)  # fmt: skip
+def test_the_next_page_grows_at_most_eightfold_within_its_bytes(first: tuple[int, int], size: int, then: int) -> None:
+    assert PageSize(size=size).next_rows(*first) == then
+
+
+def test_a_column_called_rowid_does_not_hide_the_key(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (rowid TEXT, v INTEGER)", "INSERT INTO t VALUES ('x', 1), ('x', 2)")
+    source, _ = source_of(path)
+    assert [row["_row"] for row in read(source)] == [1, 2]
+
+
+def test_generated_columns_are_read(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (v INTEGER, w INTEGER AS (v * 2))", "INSERT INTO t (v) VALUES (4)")
+    source, _ = source_of(path)
+    assert [row["w"] for row in read(source)] == [8]
+
+
+def test_odd_names_are_quoted(tmp_path: Path) -> None:
+    path = made(tmp_path / "100% a?b#c.db", 'CREATE TABLE "a ""b;" ("select" INTEGER, "x y" TEXT)',
+                'INSERT INTO "a ""b;" VALUES (1, \'z\')')  # fmt: skip
+    source, _ = source_of(path)
+    assert source.table().name == 'a "b;'
+    assert [(row["select"], row["x y"]) for row in read(source)] == [(1, "z")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "chosen"),
+    [
+        ("id INTEGER, ts TEXT, timestamp TEXT", "1, '2026-01-01', '2026-01-02'", "timestamp"),
+        ("id INTEGER, Created_At TEXT", "1, '2026-01-01T00:00:00Z'", "Created_At"),
+        ("id INTEGER, measured DATETIME", "1, '2026-01-01 00:00:00'", "measured"),
+        ("id INTEGER, a DATETIME, b DATETIME", "1, '2026-01-01', '2026-01-01'", None),
+        ("id INTEGER, timestamp TEXT, time TEXT", "1, 'soon', '2026-01-01'", "time"),
+        ("id INTEGER, timestamp INTEGER", "1, 1764000000", None),
+        ("id INTEGER, value REAL", "1, 2.5", None),
+    ],
+)
+def test_the_timestamp_column_is_found_by_name_type_and_sample(
+    tmp_path: Path, columns: str, values: str, chosen: str | None
+) -> None:
+    source, notices = source_of(
+        made(tmp_path / "a.db", f"CREATE TABLE t ({columns})", f"INSERT INTO t VALUES ({values})")
+    )
+    assert source.timestamp_column(source.table()) == chosen
+    assert notices[-1] == (
+        f"column {chosen!r} of 't' holds the rows' time" if chosen else "no column of 't' holds the rows' time"
+    )
+
+
+def test_a_configured_timestamp_column_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (Taken TEXT, ts TEXT)", "INSERT INTO t VALUES ('2026-01-01', 'x')")
+    source, notices = source_of(path, time="taken")
+    assert source.timestamp_column(source.table()) == "Taken"
+    assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("CREATE TABLE t (k TEXT PRIMARY KEY) WITHOUT ROWID", "'t' is a WITHOUT ROWID table"),
+        ("CREATE TABLE t (rowid, oid, _rowid_)", "the columns of 't' hide its rowid"),
+        ("CREATE VIEW v AS SELECT 1 AS x", "no table in"),
+    ],
+)
+def test_a_table_that_can_not_be_read_is_refused(tmp_path: Path, statement: str, words: str) -> None:
+    source, _ = source_of(made(tmp_path / "a.db", statement))
+    with pytest.raises(ConfigError, match=words):
+        source.table()
+
+
+def test_a_locked_database_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made(tmp_path / "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    monkeypatch.setattr("databricks_uploader.source.connection.BUSY_TIMEOUT_MS", 1)
+    source, _ = source_of(path)
+    with databases.locked(path), pytest.raises(TransientError, match="is locked by another program"):
+        source.table()
+    assert source.table().name == "t"
+
+
+def test_rows_that_are_deleted_while_pages_are_read_leave_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    databases.execute(path, "PRAGMA journal_mode = WAL", "CREATE TABLE t (id INTEGER PRIMARY KEY)",
+                      *(f"INSERT INTO t VALUES ({i})" for i in range(6)))  # fmt: skip
+    source, _ = source_of(path, page_size=PageSize(first_rows=2, rows=2))
+    table = source.table()
+    columns = typed_columns(table, None, natural_schema(table, None))
+    with source.pages(table, columns, None, None) as pages:
+        assert next(pages).up_to == 1
+        databases.execute(path, "DELETE FROM t WHERE id IN (2, 3)", "INSERT INTO t VALUES (10)")
+        assert [page.up_to for page in pages] == [5, 10]
+
+
+def test_no_transaction_is_held_between_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    databases.add_readings(path, 50)
+    source, _ = source_of(path, page_size=PageSize(first_rows=5, rows=5))
+    table = source.table()
+    columns = typed_columns(table, None, natural_schema(table, None))
+    with source.pages(table, columns, None, None) as pages:
+        next(pages)
+        checkpoint = [json.dumps(row) for row in databases.query(path, "PRAGMA wal_checkpoint(TRUNCATE)")]
+    assert checkpoint == ["[0, 0, 0]"]
+
+
+def test_an_error_of_a_page_is_one_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"SQLite format 3\0" + b"\x10\x00\x01\x01\x00\x40\x20\x20" + bytes(4000))
+    source, _ = source_of(path)
+    with pytest.raises(UploaderError):
+        source.table()
