@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 SENSOR_TABLE = """
@@ -62,10 +63,15 @@ def locked(database: Path) -> Iterator[None]:
             process.wait(timeout=30)
 
 
-def source_rows(database: Path, sql: str = "SELECT id, timestamp, sensor, temperature, status FROM readings") -> list:  # type: ignore[type-arg]
-    """Read rows as the source holds them; only while no uploader runs in this process."""
+def readings(database: Path) -> list[tuple[object, ...]]:
+    """Return (id, time in µs since 1970, sensor, temperature, status), as the source holds them."""
     with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(f"{sql} ORDER BY 1").fetchall()
+        found = connection.execute("SELECT id, timestamp, sensor, temperature, status FROM readings")
+        return [(key, _microseconds(time), *rest) for key, time, *rest in found]
+
+
+def _microseconds(time: str) -> int:
+    return round(datetime.fromisoformat(time).timestamp() * 1_000_000)
 
 
 def _reading(number: int) -> tuple[str, str, float | None, int]:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,16 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> list[str]:
         if words in line:
             return lines
     raise AssertionError(f"{words!r} never came: {''.join(lines)}")
+
+
+def wait_until_open(process: "subprocess.Popen[str]", path: Path) -> None:
+    """Return when the process has opened the file."""
+    while process.poll() is None:
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if descriptor.readlink() == path:
+                    return
+    raise AssertionError(f"it ended with {process.returncode} before {path} was open")
 
 
 def _plain() -> Mapping[str, str]:

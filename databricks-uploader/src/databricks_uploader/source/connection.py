@@ -115,24 +115,26 @@ def _databases_beside(path: Path) -> Sequence[str]:
     return [str(f) for f in files[:5]]
 
 
+_BESIDE = (
+    "let this user write in its folder (SQLite keeps a log beside a database in WAL mode), or keep its writer running"
+)
 _MEANINGS: Sequence[tuple[str, type[UploaderError], str, str]] = (
     ("is locked", TransientError, "{path} is locked by another program", "it is tried again"),
     ("not a database", ConfigError, "{path} is not a SQLite database", "check --sqlite; is the file encrypted?"),
     ("failed to open", ConfigError, "can't open {path}", "let this user read the file, and its folder too"),
-    ("unable to open database file", ConfigError, "can't open {path}",
-     "SQLite needs the whole folder of a database in WAL mode: mount and share the folder, not the file"),
-    ("attempt to write a readonly database", ConfigError, "can't open {path} read-only as it is",
-     "its last writer left a journal to be applied: let the writer open it once"),
+    ("unable to open database file", ConfigError, "can't open {path}", _BESIDE),
+    ("attempt to write a readonly database", ConfigError, "can't open {path}", _BESIDE),
     ("malformed", PermanentError, "{path} is damaged", "run PRAGMA integrity_check on a copy of it"),
     ("disk I/O error", TransientError, "{path} can't be read now", "check the disk; it is tried again"),
     ("no such table", ConfigError, "a table of {path} is gone", "check --sqlite-table"),
     ("no such column", TransientError, "the table in {path} changes while it is read", "it is tried again"),
-)  # fmt: skip
+)
+"""Words of SQLite, the only thing that tells its errors apart here, and what they mean."""
 
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Turn errors of the driver into ours; SQLite's own words are the only thing that tells them apart."""
+    """Turn errors of the driver into ours."""
     try:
         yield
     except adbc_driver_manager.Error as error:
