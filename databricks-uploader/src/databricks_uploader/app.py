@@ -37,7 +37,7 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
         spool = FolderSpool(folder / "spool")
         spool.keep_only(store.spool_files())
         destination = DeltaDestination(settings.delta_path / target, identity)
-        limits = Limits(spool_bytes=settings.spool_max_bytes)
+        limits = Limits(span_bytes=min(64 << 20, settings.spool_max_bytes), spool_bytes=settings.spool_max_bytes)
         tell(
             events.Started(
                 f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)

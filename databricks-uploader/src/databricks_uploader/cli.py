@@ -24,7 +24,13 @@ _Flags = Mapping[str, str]
 def _option(key: Key) -> Callable[[_Command], _Command]:
     if isinstance(key.default, bool):
         return click.option(key.flag, key.name, is_flag=True, flag_value="true", default=None, help=key.help)
-    shown = "" if key.default is None else f"  [default: {key.default}]"
+    shown = (
+        ""
+        if key.default is None
+        else f"  [default: {key.default:g}]"
+        if isinstance(key.default, float)
+        else f"  [default: {key.default}]"
+    )
     return click.option(key.flag, key.name, metavar=key.metavar, help=key.help + shown)
 
 

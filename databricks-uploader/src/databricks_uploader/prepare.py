@@ -6,7 +6,7 @@ from databricks_uploader.errors import StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
 from databricks_uploader.model.claim import OWNER_BITS, Head, Position
 from databricks_uploader.model.pipeline import Pipeline
-from databricks_uploader.model.source import SourceTable, natural_schema, typed_columns
+from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns
 from databricks_uploader.model.table import TargetTable
 from databricks_uploader.ports import Ports
 
@@ -31,7 +31,8 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         table = ports.destination.table()
         if table is None:
             raise TransientError("the table that was just created can't be seen yet", hint="try again")
-    typed_columns(source, timestamp_column, table.schema)
+    typed = typed_columns(source, timestamp_column, table.schema)
+    timestamp_column = next((c.name for c in typed.columns if is_time(c, timestamp_column)), None)
     head = ports.destination.head()
     position = (
         _beginning(table, timestamp_column) if head is None else _after(head, table, source, timestamp_column, ports)

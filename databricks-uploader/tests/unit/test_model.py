@@ -18,6 +18,7 @@ from databricks_uploader.model.source import (
     SourceTable,
     choose_table,
     configured_timestamp,
+    is_time,
     natural_schema,
     typed_columns,
 )
@@ -149,6 +150,12 @@ def test_a_target_table_keeps_its_spelling_order_and_extra_columns() -> None:
     target = TableSchema.of([Column("Value", "double"), Column("site", "string"), Column("TIME", "timestamp"),
                              Column("id", "long")])  # fmt: skip
     assert [c.name for c in typed_columns(READINGS, "time", target).columns] == ["id", "TIME", "Value"]
+
+
+def test_a_time_of_the_source_may_be_text_or_times_in_the_target() -> None:
+    assert is_time(Column("TIME", "timestamp"), "time")
+    assert not is_time(Column("time", "string"), "time")
+    assert not is_time(Column("time", "timestamp"), None)
 
 
 def test_text_goes_into_a_timestamp_column_of_the_target_by_being_parsed() -> None:

@@ -58,9 +58,12 @@ class DeltaDestination:
     def create(self, schema: TableSchema) -> None:
         """Create the table. Raises TransientError if it exists by now."""
         with _translated(self._folder), durable.translated(f"can't create the table {self._folder}"):
+            new = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
             self._folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(self._folder, _delta(schema), mode="error", name=self._folder.name)
             self._sync()
+            for folder in new:
+                durable.sync(folder.parent)
 
     def head(self) -> Head | None:
         """Return the newest claim of this identity, as the handle of the last look knows it."""

@@ -77,7 +77,7 @@ def natural_type(column: SourceColumn, timestamp_column: str | None) -> DeltaTyp
     The order of the rules is that of SQLite's affinities (https://sqlite.org/datatype3.html, 3.1); the types
     that SQLite itself treats as numbers come first.
     """
-    if column.name == timestamp_column:
+    if timestamp_column is not None and column.name.lower() == timestamp_column.lower():
         return DeltaType.TIMESTAMP
     declared = column.declared.upper()
     exact = {
@@ -105,6 +105,12 @@ _AFFINITIES: Mapping[tuple[str, ...], DeltaType] = {
     ("BLOB",): DeltaType.BINARY,
     ("REAL", "FLOA", "DOUB"): DeltaType.DOUBLE,
 }
+
+
+def is_time(column: Column, timestamp_column: str | None) -> bool:
+    """Tell whether a target column takes the source's timestamp column, as times."""
+    same = timestamp_column is not None and column.name.lower() == timestamp_column.lower()
+    return same and column.type == DeltaType.TIMESTAMP
 
 
 def natural_schema(table: SourceTable, timestamp_column: str | None) -> TableSchema:

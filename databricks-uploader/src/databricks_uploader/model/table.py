@@ -62,12 +62,13 @@ class TargetTable:
     schema: TableSchema
 
 
+ROW = Column("_row", DeltaType.LONG)
 LINEAGE = TableSchema.of(
     [
         Column("_node_id", DeltaType.STRING),
         Column("_incarnation", DeltaType.LONG),
         Column("_batch_id", DeltaType.LONG),
-        Column("_row", DeltaType.LONG),
+        ROW,
         Column("_loaded_at", DeltaType.TIMESTAMP),
     ]
 )

@@ -13,7 +13,7 @@ from arro3.io import write_parquet
 
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.model.claim import Statistics, batch_id
-from databricks_uploader.model.table import LINEAGE, DeltaType, TableSchema
+from databricks_uploader.model.table import ROW, DeltaType, TableSchema
 from databricks_uploader.ports import Lineage, Page
 from databricks_uploader.spool.statistics import Gathered, constant, zulu
 
@@ -44,7 +44,7 @@ def write(path: Path, pages: Iterator[Page], columns: TableSchema, lineage: Line
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         output = _Output(raw)
         batches = _Batches(pages, lineage, gathered, output)
-        plain = [c.name for c in (*columns.columns, _ROW) if c.type in _NO_DICTIONARY]
+        plain = [c.name for c in (*columns.columns, ROW) if c.type in _NO_DICTIONARY]
         write_parquet(
             RecordBatchReader.from_batches(batches.schema, iter(batches)),
             cast("IO[bytes]", output),
@@ -56,9 +56,6 @@ def write(path: Path, pages: Iterator[Page], columns: TableSchema, lineage: Line
             raise output.failure
     statistics = gathered.statistics() | {name: constant(value) for name, (_, value) in _constants(lineage).items()}
     return Written(output.size, output.digest.hexdigest(), statistics)
-
-
-_ROW = LINEAGE.columns[3]
 
 
 def _constants(lineage: Lineage) -> dict[str, tuple[DataType, str | int]]:

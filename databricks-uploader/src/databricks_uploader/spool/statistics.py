@@ -8,7 +8,7 @@ from arro3.compute import max as largest
 from arro3.compute import min as smallest
 from arro3.core import Array, DataType
 
-from databricks_uploader.model.table import LINEAGE, DeltaType, TableSchema
+from databricks_uploader.model.table import ROW, DeltaType, TableSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOUNDED = {DeltaType.LONG, DeltaType.DOUBLE, DeltaType.TIMESTAMP, DeltaType.DATE}
@@ -19,7 +19,7 @@ class Gathered:
     """The statistics of pages as they pass; the last array of a page is `_row`."""
 
     def __init__(self, columns: TableSchema) -> None:
-        self._columns = [*columns.columns, LINEAGE.columns[3]]
+        self._columns = [*columns.columns, ROW]
         self._low: list[int | float | date | None] = [None] * len(self._columns)
         self._high: list[int | float | date | None] = [None] * len(self._columns)
         self._nulls = [0] * len(self._columns)
