@@ -186,6 +186,24 @@ def test_a_column_called_rowid_does_not_hide_the_key(tmp_path: Path) -> None:
     assert [row["_row"] for row in read(source)] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("declared", "alias"),
+    [
+        ("id INTEGER PRIMARY KEY", True),
+        ("id integer PRIMARY KEY AUTOINCREMENT", True),
+        ("id INTEGER, PRIMARY KEY (id)", True),
+        ("id INTEGER PRIMARY KEY DESC", False),
+        ("id INT PRIMARY KEY", False),
+        ("id INTEGER, v INTEGER, PRIMARY KEY (id, v)", False),
+    ],
+)
+def test_only_an_integer_primary_key_is_the_rowid(tmp_path: Path, declared: str, *, alias: bool) -> None:
+    path = made(tmp_path / "a.db", f"CREATE TABLE t ({declared})", "INSERT INTO t (id) VALUES (70)")
+    source, _ = source_of(path)
+    assert source.table().rowid == ("id" if alias else "rowid")
+    assert [row["_row"] for row in read(source)] == [70 if alias else 1]
+
+
 def test_generated_columns_are_read(tmp_path: Path) -> None:
     path = made(tmp_path / "a.db", "CREATE TABLE t (v INTEGER, w INTEGER AS (v * 2))", "INSERT INTO t (v) VALUES (4)")
     source, _ = source_of(path)

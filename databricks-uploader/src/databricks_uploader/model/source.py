@@ -29,11 +29,11 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table (or view) of the source; `rowid` is the name that reaches its rowid, None where there is none."""
+    """A table of the source; `rowid` is the name that reaches its rowid: a column's where one is its alias."""
 
     name: str
     columns: tuple[SourceColumn, ...]
-    rowid: str | None
+    rowid: str
 
     def get(self, name: str) -> SourceColumn | None:
         """Return the column of that name, compared without case as SQLite does."""

@@ -24,14 +24,24 @@ _DRIVER = adbc_driver_sqlite._driver_path()  # noqa: SLF001  (the only way to th
 
 
 class Connection:
-    """An open read-only connection; each query is a read transaction that ends before its rows are used."""
+    """An open read-only connection; each query outside a transaction is one of its own, ended before it returns."""
 
     def __init__(self, connection: AdbcConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Let all queries meanwhile see the same rows."""
+        with _translated(self._path):
+            self._connection.set_autocommit(False)
+        try:
+            yield
+        finally:
+            self._connection.set_autocommit(True)
+
     def read(self, sql: str, *, at_most: int) -> RecordBatch:
-        """Return all rows, of which there must be one, as one batch; TransientError if they are over `at_most`.
+        """Return all rows, of which there must be one and at most `at_most`, as one batch.
 
         The driver types a column by the values of its first batch, so here it sees all of them, and every
         error of the statement comes while it is executed.
@@ -54,7 +64,7 @@ class Connection:
             batches = RecordBatchReader.from_arrow(handle)
             batch = next(batches, None)
             if batch is not None and batch.num_rows == size and next(batches, None) is not None:
-                raise TransientError(f"rows are inserted into {self._path} while it is read", hint="it is tried again")
+                raise RuntimeError(f"more than {size} rows came of {sql}")
             return batch
 
 

@@ -1,8 +1,9 @@
 """Pages: from SQLite's driver to typed, checked Arrow columns, without a Python object per value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from arro3.compute import max as largest
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
@@ -46,18 +47,18 @@ def read(
     times = next((i for i, c in enumerate(columns.columns) if c.name == timestamp_column), None)
     limit = size.first_rows
     while True:
-        up_to, found = connection.rows(plan.end(after, limit))[0]
-        if not found:
-            return
-        # Rows with late ids may have come since the end was found; they belong to the page.
-        raw = connection.read(plan.page(after, up_to), at_most=2 * limit + 1).slice(1)
-        page = plan.typed(raw)
-        if page is None:
-            raise _misfit(connection, plan, raw, after, up_to)
-        if page.num_rows:
-            newest = None if times is None else _newest(page.column(times))
-            yield Page(page, page.num_rows, page.nbytes, up_to, newest)
-        if found < limit:
+        with connection.transaction():
+            full, last = connection.rows(plan.end(after, limit))[0]
+            if last is None:
+                return
+            up_to = last if full is None else full
+            raw = connection.read(plan.page(after, up_to), at_most=limit + 1).slice(1)
+            page = plan.typed(raw)
+            if page is None:
+                raise _misfit(connection, plan, raw, after, up_to)
+        newest = None if times is None else _newest(page.column(times))
+        yield Page(page, page.num_rows, page.nbytes, up_to, newest)
+        if full is None:
             return
         after, limit = up_to, size.next_rows(page.num_rows, page.nbytes)
 
@@ -95,16 +96,24 @@ class _Plan:
 
     @property
     def key(self) -> str:
-        return f"t.{self.table.rowid}"
+        return identifier(self.table.rowid)
+
+    @cached_property
+    def selected(self) -> Mapping[str, str]:
+        """The expressions of a page, each with a literal of its type: the columns, the key, what the driver hides."""
+        hidden = " OR ".join(self._unfit(w) for w in self.wanted if w.way.hidden)
+        columns = {w.expression: w.way.literal for w in self.wanted}
+        return columns | {self.key: "0"} | ({hidden: "0"} if hidden else {})
 
     @property
     def source(self) -> str:
         return f"FROM {quoted(self.table.name)} t"
 
     def end(self, after: int | None, limit: int) -> str:
-        """Select the largest of the next `limit` keys, and how many there are."""
-        where = "" if after is None else f" WHERE {self.key} > {after}"
-        return f"SELECT max(k), count(*) FROM (SELECT {self.key} AS k {self.source}{where} ORDER BY k LIMIT {limit})"
+        """Select the last of the next `limit` keys, NULL where there are fewer, and the last of all."""
+        where = "" if after is None else f"WHERE {self.key} > {after}"
+        full = f"SELECT {self.key} {self.source} {where} ORDER BY {self.key} LIMIT 1 OFFSET {limit - 1}"
+        return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where})"
 
     def page(self, after: int | None, up_to: int) -> str:
         """Select the rows after `after` up to `up_to`, in any order, behind a first row of literals.
@@ -112,9 +121,7 @@ class _Plan:
         Without that row a column whose page is all NULL would be typed INT64. The rows are a range of keys
         whose end is known: ORDER BY and LIMIT under a UNION would copy each row once more (15 % of the time).
         """
-        hidden = [self._unfit(w) for w in self.wanted if w.way.hidden]
-        literals = ", ".join([*(w.way.literal for w in self.wanted), "0", "0"])
-        values = ", ".join([*(w.expression for w in self.wanted), self.key, " OR ".join(hidden) or "0"])
+        literals, values = ", ".join(self.selected.values()), ", ".join(self.selected)
         return f"SELECT {literals} UNION ALL SELECT {values} {self.source} WHERE {self._between(after, up_to)}"
 
     def odd(self, column: _Wanted, after: int | None, up_to: int) -> str:
@@ -124,12 +131,16 @@ class _Plan:
 
     def typed(self, raw: RecordBatch) -> RecordBatch | None:
         """Return the page in its types; None where a value does not fit."""
-        *columns, keys, hidden = raw.columns
-        if len(keys) and largest(hidden).as_py():
+        columns = dict(zip(self.selected, raw.columns, strict=True))
+        if any(largest(columns[e]).as_py() for e in columns if e.startswith("typeof")):
             return None
-        typed = [_typed(w.way, column) for w, column in zip(self.wanted, columns, strict=True)]
+        typed = [_typed(w.way, columns[w.expression]) for w in self.wanted]
         fitting = [column for column in typed if column is not None]
-        return RecordBatch.from_arrays([*fitting, keys], schema=self.schema) if len(fitting) == len(typed) else None
+        return (
+            RecordBatch.from_arrays([*fitting, columns[self.key]], schema=self.schema)
+            if len(fitting) == len(typed)
+            else None
+        )
 
     @staticmethod
     def _unfit(column: _Wanted) -> str:

@@ -1,6 +1,6 @@
 """One table of a SQLite database, found and read in pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,9 +79,8 @@ class SqliteSource:
     def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
         """Return the time of the row with that rowid; KeyError where there is no such row."""
         with connect(self.path) as connection:
-            found = connection.rows(
-                f"SELECT {identifier(timestamp_column)} FROM {quoted(table.name)} t WHERE t.{table.rowid} = {key}"
-            )
+            where = f"WHERE {identifier(table.rowid)} = {key}"
+            found = connection.rows(f"SELECT {identifier(timestamp_column)} FROM {quoted(table.name)} t {where}")
         if not found:
             raise KeyError(key)
         return _parsed([found[0][0]])[0]
@@ -108,14 +107,30 @@ def _tables(connection: Connection) -> dict[str, str]:
 def _described(connection: Connection, name: str) -> SourceTable:
     listed = connection.rows(f"SELECT name, type FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid")
     columns = tuple(SourceColumn(column, declared) for column, declared in listed)
+    return SourceTable(name, columns, _rowid(connection, name, columns))
+
+
+def _rowid(connection: Connection, name: str, columns: Sequence[SourceColumn]) -> str:
+    """Return the name that reaches the rowid: its alias, an INTEGER PRIMARY KEY, or one that no column has.
+
+    An INTEGER PRIMARY KEY that has an index is no alias; one declared DESC is such
+    (https://sqlite.org/lang_createtable.html#rowid).
+    """
+    keys = connection.rows(
+        f"SELECT name FROM pragma_table_xinfo({text(name)}) WHERE pk AND upper(type) = 'INTEGER' AND "
+        f"(SELECT max(pk) FROM pragma_table_xinfo({text(name)})) = 1 AND "
+        f"NOT EXISTS (SELECT 1 FROM pragma_index_list({text(name)}) WHERE origin = 'pk')"
+    )
+    if keys:
+        return str(keys[0][0])
     taken = {column.name.lower() for column in columns}
-    rowid = next((alias for alias in _ROWID_NAMES if alias not in taken), None)
-    if rowid is None:
+    free = next((alias for alias in _ROWID_NAMES if alias not in taken), None)
+    if free is None:
         raise ConfigError(
             f"the columns of {name!r} hide its rowid",
             hint=f"rename one of {', '.join(_ROWID_NAMES)} in the source",
         )
-    return SourceTable(name, columns, rowid)
+    return free
 
 
 def _several(connection: Connection, kinds: dict[str, str], path: Path) -> ConfigError:
@@ -132,9 +147,8 @@ def _several(connection: Connection, kinds: dict[str, str], path: Path) -> Confi
 
 def _holds_times(connection: Connection, table: SourceTable, column: str) -> bool:
     """Tell whether the newest values of the column parse; a column of NULLs is taken by its name."""
-    sample = connection.rows(
-        f"SELECT {identifier(column)} FROM {quoted(table.name)} t ORDER BY t.{table.rowid} DESC LIMIT {_SAMPLE_ROWS}"
-    )
+    newest = f"ORDER BY {identifier(table.rowid)} DESC LIMIT {_SAMPLE_ROWS}"
+    sample = connection.rows(f"SELECT {identifier(column)} FROM {quoted(table.name)} t {newest}")
     values = [row[0] for row in sample if row[0] is not None]
     return all(isinstance(v, str) for v in values) and None not in _parsed(values)
 
