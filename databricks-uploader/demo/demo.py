@@ -50,6 +50,11 @@ def pylist(column: ChunkedArray) -> list[object]:
     return [value for chunk in column.chunks for value in chunk.to_pylist()]
 
 
+def here(part: str | Path) -> str:
+    """Write a path as it is reached from the working directory."""
+    return os.path.relpath(part) if isinstance(part, Path) else part
+
+
 def bold(text: str) -> str:
     """Make a heading stand out, on a terminal only."""
     return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
@@ -92,10 +97,7 @@ def main() -> int:
     before = written(database)
 
     print(bold(f"This machine is the sensor: recording for {arguments.seconds:.0f} seconds, uploading every 3"))
-    print(
-        "  " + " ".join(str(part) for part in ["databricks-uploader", *upload[1:], "--interval", "3"]),
-        flush=True,
-    )
+    print("  " + " ".join(["databricks-uploader", *map(here, upload[1:]), "--interval", "3"]), flush=True)
     with running(*upload, "--interval", "3"), running(sys.executable, HERE / "recorder.py", database):
         time.sleep(arguments.seconds)
     print(bold("The recorder has stopped: uploading the rest"), flush=True)
@@ -114,7 +116,7 @@ def main() -> int:
     print(shown(shown_times, "sensor", "rows", "latest value", "unit", "at"))
     print(bold("Where everything lies"))
     for what, where in (("SQLite database", database), ("Delta table", lake / "raw_readings"), ("state", state)):
-        print(f"  {what:<17}{where}")
+        print(f"  {what:<17}{here(where)}")
     equal = rows == arrived == distinct
     print(bold(f"{rows:,} rows written {'=' if equal else '≠'} {arrived:,} rows in the table")
           + f" ({rows - before:,} of them in this run, {table.version()} commits so far)")  # fmt: skip
