@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from databricks_uploader.errors import UploaderError
-from databricks_uploader.model.claim import Claim, Identity, Position
+from databricks_uploader.model.claim import Claim, Identity
+from databricks_uploader.model.position import Position
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,38 @@ class Began:
 
 
 @dataclass(frozen=True)
+class Restarted:
+    """The source table began a new life: its rows after `after` (None: all) are new ones."""
+
+    table: str
+    after: int | None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Rows that were loaded have another time now, or other values where there is no time: not loaded again."""
+
+    table: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Missed:
+    """So many rowids were skipped: their rows were deleted before they were read, or never committed."""
+
+    at_most: int
+
+
+@dataclass(frozen=True)
+class GapsGivenUp:
+    """There are more gaps between rowids than are looked at for late rows."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True)
 class Claimed:
-    """A span was frozen into a claim; `more`: it ended at a limit, so there may be rows after it."""
+    """A span was frozen into a claim; `more`: there may be rows after it."""
 
     claim: Claim
     more: bool
@@ -84,5 +115,19 @@ class Notice:
     text: str
 
 
-Event = Started | TableCreated | Began | Claimed | Loaded | CaughtUp | Failed | Bug | Notice
+Event = (
+    Started
+    | TableCreated
+    | Began
+    | Restarted
+    | Changed
+    | Missed
+    | GapsGivenUp
+    | Claimed
+    | Loaded
+    | CaughtUp
+    | Failed
+    | Bug
+    | Notice
+)
 Tell = Callable[[Event], None]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from databricks_uploader.errors import PermanentError, StateError
 from databricks_uploader.events import Loaded
-from databricks_uploader.model.claim import Claim, Position
+from databricks_uploader.model.claim import Claim
 from databricks_uploader.model.head import not_loaded
 from databricks_uploader.model.pipeline import Pipeline
+from databricks_uploader.model.position import Position
 from databricks_uploader.model.table import TargetTable
 from databricks_uploader.ports import Ports
 

@@ -1,14 +1,17 @@
 """The few small protocols between the program's protocol and the world."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from databricks_uploader.model.claim import Claim, Head, Identity, Position, SpoolFile, Statistics
+from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics
+from databricks_uploader.model.gaps import Range
+from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
+from databricks_uploader.model.witness import Values, Witnesses
 
 
 class ArrowColumns(Protocol):
@@ -29,6 +32,39 @@ class Page:
     """Largest rowid."""
     newest: datetime | None
     """Latest value of the timestamp column."""
+    last: bool
+    """Whether no row came after it when it was read."""
+    absent: tuple[Range, ...]
+    """Rowids without a row since the page before; where there are very many, the newest ranges."""
+    absent_more: int
+    """Ranges that are left out of `absent`."""
+    tail: Callable[[int], Sequence[tuple[int, Values]]]
+    """Gives rowid and witness values of that many of the last rows."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the table holds of the witnesses, and what tells its rowids."""
+
+    found: Mapping[int, Values]
+    """The witness values of those rowids asked for that are there."""
+    oldest: int | None
+    counter: int | None
+    schema_version: int
+    late: tuple[int, ...]
+    """Rowids of rows that came into gaps, so many as fit one page."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The look, and the rows to be claimed next: the late ones, where there are any, else those after the cursor.
+
+    The look and the first page are of one transaction. Later pages end as soon as the row before them is not the
+    one that was read, so that all pages are of the database that the look was of.
+    """
+
+    look: Look
+    pages: Iterator[Page]
 
 
 @dataclass(frozen=True)
@@ -57,23 +93,37 @@ class Source(Protocol):
         """Tell whether the table has no row."""
         ...
 
-    def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
-        """Return the time of the row with that rowid; KeyError where there is no such row."""
+    def unchanged(self) -> bool:
+        """Tell whether nothing was committed since a reading without pages; False where that is not sure."""
         ...
 
-    def pages(
-        self, table: SourceTable, columns: TableSchema, timestamp_column: str | None, after: int | None
-    ) -> AbstractContextManager[Iterator[Page]]:
-        """Yield the rows after the rowid `after`, each page its own read transaction, until there is none.
+    def row(
+        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+    ) -> tuple[Values, datetime | None]:
+        """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
+        ...
+
+    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
+        """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
+        ...
+
+    def reading(
+        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+    ) -> AbstractContextManager[Reading]:
+        """Look at the table and read what is to be claimed next, each page its own read transaction.
 
         Raises TransientError while the database is locked, PermanentError at a value that does not fit.
         """
         ...
 
+    def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
+        """Return rowid and witness values of so many of the newest rows."""
+        ...
+
 
 @dataclass(frozen=True)
 class LastRow:
-    """The last row of a claim as the target table holds it."""
+    """The newest row of an incarnation, as the target table holds it."""
 
     key: int
     incarnation: int
@@ -96,7 +146,10 @@ class Destination(Protocol):
         ...
 
     def last_row(self, head: Head, timestamp_column: str | None) -> LastRow | None:
-        """Return the last row of the claim `head`; None where the table can't tell."""
+        """Return the row with the largest rowid in the incarnation of claim `head`; None where the table can't tell.
+
+        Not of the claim itself, which may be one of late rows.
+        """
         ...
 
     def stage(self, claim: Claim, file: str) -> None:
@@ -139,12 +192,16 @@ class State(Protocol):
         """Return where a pipeline stands, None before its table was first seen."""
         ...
 
-    def begin(self, identity: Identity, position: Position) -> None:
-        """Record a pipeline's first position."""
+    def witnesses(self, identity: Identity) -> Witnesses:
+        """Return the witnesses of a pipeline."""
         ...
 
-    def claim(self, claim: Claim) -> None:
-        """Record a claim and move the cursor to its end."""
+    def stand(self, identity: Identity, standing: Standing) -> None:
+        """Record where a pipeline stands when that is not the end of a claim."""
+        ...
+
+    def claim(self, claim: Claim, after: Standing) -> None:
+        """Record a claim and where the pipeline stands after it."""
         ...
 
     def pending(self, identity: Identity) -> list[Claim]:

@@ -1,13 +1,16 @@
 """The first look at a pipeline's target table, before anything is claimed."""
 
 import secrets
+from dataclasses import replace
+from datetime import datetime
 
-from databricks_uploader.errors import StateError, TransientError
+from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
-from databricks_uploader.model.claim import OWNER_BITS, Head, Position
+from databricks_uploader.model.claim import OWNER_BITS, Head
 from databricks_uploader.model.pipeline import Pipeline
-from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns
-from databricks_uploader.model.table import TargetTable
+from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns, witness_columns
+from databricks_uploader.model.witness import Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
 
@@ -21,29 +24,18 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     if known is not None:
         return known
     source = ports.source.table()
-    if ports.source.is_empty(source):
+    if pipeline.start != "now" and ports.source.is_empty(source):
         return None
-    timestamp_column = ports.source.timestamp_column(source)
+    time = ports.source.timestamp_column(source)
     table = ports.destination.table()
     if table is None:
-        ports.destination.create(natural_schema(source, timestamp_column))
+        ports.destination.create(natural_schema(source, time))
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:
             raise TransientError("the table that was just created can't be seen yet", hint="try again")
-    typed = typed_columns(source, timestamp_column, table.schema)
-    timestamp_column = next((c.name for c in typed.columns if is_time(c, timestamp_column)), None)
-    head = ports.destination.head()
-    position = (
-        _beginning(table, timestamp_column) if head is None else _after(head, table, source, timestamp_column, ports)
-    )
-    ports.state.begin(pipeline.identity, position)
-    tell(Began(pipeline.identity, position, rebuilt=head is not None))
-    return position
-
-
-def _beginning(table: TargetTable, timestamp_column: str | None) -> Position:
-    return Position(
+    typed = typed_columns(source, time, table.schema)
+    first = Position(
         owner=secrets.randbits(OWNER_BITS),
         incarnation=secrets.randbits(63),
         cursor=None,
@@ -51,38 +43,61 @@ def _beginning(table: TargetTable, timestamp_column: str | None) -> Position:
         head=None,
         table_id=table.id,
         schema=table.schema,
-        timestamp_column=timestamp_column,
+        timestamp_column=next((c.name for c in typed.columns if is_time(c, time)), None),
+        witness_columns=witness_columns(source, time),
+        timed=time is not None,
+        secret=secrets.token_bytes(16),
     )
+    head = ports.destination.head()
+    standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
+    ports.state.stand(pipeline.identity, standing)
+    tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
+    return standing.position
 
 
-def _after(head: Head, table: TargetTable, source: SourceTable, timestamp_column: str | None, ports: Ports) -> Position:
-    """Go on after the last row of the table's newest claim, if the source still has that row."""
-    last = ports.destination.last_row(head, timestamp_column)
+def _started(first: Position, pipeline: Pipeline, source: SourceTable, ports: Ports) -> Standing:
+    """Begin where the pipeline is set to."""
+    if pipeline.start == "beginning":
+        return Standing(first, Witnesses())
+    if pipeline.start != "now" and not first.timed:
+        raise ConfigError(
+            f"start is a time, and no column of {source.name!r} holds the rows' time",
+            hint="set start to beginning or now, or name the column with --timestamp-col",
+        )
+    time = None if pipeline.start == "now" else pipeline.start
+    key = ports.source.row_before(source, first.witness_columns[0] if first.timed else None, time)
+    return Standing(first, Witnesses()) if key is None else _standing_after(key, first, source, ports)[0]
+
+
+def _after(head: Head, first: Position, source: SourceTable, ports: Ports) -> Standing:
+    """Go on after the newest row of the table's newest incarnation, if the source still has that row."""
+    last = ports.destination.last_row(head, first.timestamp_column)
     if last is None:
         raise StateError(
             f"the table holds claim {head.sequence} of this node, state is lost, and the table can't tell the "
             "last row of that claim",
             hint="restore the state directory; or load into another table (--table) to begin anew",
         )
+    begun = replace(first, incarnation=last.incarnation, sequence=head.sequence, head=head)
     try:
-        time = None if timestamp_column is None else ports.source.time_of_row(source, last.key, timestamp_column)
+        standing, time = _standing_after(last.key, begun, source, ports)
     except KeyError:
         found = "is not in the source"
     else:
-        found = "has another time in the source" if time != last.time else ""
-    if found:
-        raise StateError(
-            f"the table holds claim {head.sequence} of this node, state is lost, and row {last.key}, the last one "
-            f"of that claim, {found}: it is not the same database",
-            hint="restore the state directory; or give this database its own --node-id to load it from the beginning",
-        )
-    return Position(
-        owner=secrets.randbits(OWNER_BITS),
-        incarnation=last.incarnation,
-        cursor=last.key,
-        sequence=head.sequence,
-        head=head,
-        table_id=table.id,
-        schema=table.schema,
-        timestamp_column=timestamp_column,
+        if time == last.time:
+            return standing
+        found = "has another time in the source"
+    raise StateError(
+        f"the table holds claim {head.sequence} of this node, state is lost, and row {last.key}, the newest one "
+        f"that was loaded, {found}: it is not the same database",
+        hint="restore the state directory; or give this database its own --node-id to load it from the beginning",
     )
+
+
+def _standing_after(
+    key: int, position: Position, source: SourceTable, ports: Ports
+) -> tuple[Standing, datetime | None]:
+    """Stand after the row with that rowid, its only witness; KeyError where there is no such row."""
+    values, time = ports.source.row(source, key, position.witness_columns, position.timestamp_column)
+    witness = Witness(key, fingerprint(position.secret, values))
+    return Standing(replace(position, cursor=key), Witnesses((witness,), key)), time

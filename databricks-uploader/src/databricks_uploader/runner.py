@@ -97,11 +97,7 @@ def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
 def _fill(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
     """Claim a span; tell whether there may be more."""
     position = prepare(pipeline, ports, tell)
-    claimed = None if position is None else fill(pipeline, position, ports)
-    if claimed is None:
-        return False
-    tell(claimed)
-    return claimed.more
+    return position is not None and fill(pipeline, position, ports, tell)
 
 
 def _flush(pipeline: Pipeline, ports: Ports) -> Loaded | None:

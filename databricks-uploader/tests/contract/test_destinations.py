@@ -139,12 +139,14 @@ class DestinationContract:
         assert other.head() == Head.after(theirs)
         assert [(row[0], row[3]) for row in self.rows()] == [(1, "node"), (2, "other")]
 
-    def test_the_last_row_of_a_claim_can_be_asked_for(self, destination: Destination, spool: FolderSpool) -> None:
-        claims = [claim_of(spool, NODE, 1, [1, 2, 5]), claim_of(spool, NODE, 2, [6])]
+    def test_the_newest_row_can_be_asked_for_also_when_the_newest_claim_is_one_of_late_rows(
+        self, destination: Destination, spool: FolderSpool
+    ) -> None:
+        claims = [claim_of(spool, NODE, 1, [1, 2, 6]), claim_of(spool, NODE, 2, [5])]
         load(destination, spool, *claims)
         destination.table()
-        assert destination.last_row(Head.after(claims[0]), "time") == LastRow(5, 99, time_of(5))
-        assert destination.last_row(Head.after(claims[1]), None) == LastRow(6, 99, None)
+        assert destination.last_row(Head.after(claims[1]), "time") == LastRow(6, 99, time_of(6))
+        assert destination.last_row(Head.after(claims[0]), None) == LastRow(6, 99, None)
 
 
 class TestMemoryDestination(DestinationContract):

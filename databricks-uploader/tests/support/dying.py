@@ -20,13 +20,13 @@ from databricks_uploader.destinations.delta import DeltaDestination
 from databricks_uploader.model.claim import Claim, Head
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.observability import log
-from databricks_uploader.ports import Page, Ports
+from databricks_uploader.ports import Page, Ports, Reading
 from databricks_uploader.runner import Pace, run
 from databricks_uploader.settings.read import read
 from databricks_uploader.state import folder as state_folder
 
 POINTS = {
-    "page read": ("source", "pages"),
+    "page read": ("source", "reading"),
     "file written": ("spool", "write"),
     "claimed": ("state", "claim"),
     "staged": ("destination", "stage"),
@@ -47,7 +47,7 @@ class Dying:
         found = getattr(self._port, name)
         if name != self._call:
             return found
-        return self._pages if name == "pages" else partial(self._die_around, found)
+        return self._reading if name == "reading" else partial(self._die_around, found)
 
     def _die_around(self, call: Any, *arguments: Any) -> Any:  # noqa: ANN401
         if self._when == "before":
@@ -56,9 +56,9 @@ class Dying:
         os.kill(os.getpid(), signal.SIGKILL)
 
     @contextmanager
-    def _pages(self, *arguments: Any) -> Iterator[Iterator[Page]]:  # noqa: ANN401
-        with self._port.pages(*arguments) as pages:
-            yield self._dying(pages)
+    def _reading(self, *arguments: Any) -> Iterator[Reading]:  # noqa: ANN401
+        with self._port.reading(*arguments) as reading:
+            yield replace(reading, pages=self._dying(reading.pages))
 
     def _dying(self, pages: Iterator[Page]) -> Iterator[Page]:
         for number, page in enumerate(pages, start=1):

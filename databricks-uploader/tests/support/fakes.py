@@ -13,9 +13,12 @@ from arro3.io import read_parquet
 
 from databricks_uploader.errors import TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity, batch_id
+from databricks_uploader.model.gaps import absent
+from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
-from databricks_uploader.ports import LastRow, Page
+from databricks_uploader.model.witness import Values
+from databricks_uploader.ports import LastRow, Look, Page, Reading
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
@@ -40,7 +43,7 @@ class FakeClock:
         return self.stop_after is not None and len(self.waited_s) >= self.stop_after
 
 
-def page_of(keys: Sequence[int]) -> Page:
+def page_of(keys: Sequence[int], after: int | None = None, *, last: bool = True) -> Page:
     """Make a page of readings with these keys."""
     columns = [
         Array(keys, DataType.int64()),
@@ -51,7 +54,16 @@ def page_of(keys: Sequence[int]) -> Page:
     names = ["id", "time", "value", "_row"]
     schema = Schema([Field(n, c.type, nullable=n != "_row") for n, c in zip(names, columns, strict=True)])
     batch = RecordBatch.from_arrays(columns, schema=schema)
-    return Page(batch, len(keys), batch.nbytes, keys[-1], max(map(time_of, keys)))
+    ranges, more = absent(after, keys)
+    return Page(
+        batch, len(keys), batch.nbytes, keys[-1], max(map(time_of, keys)), last, ranges, more,
+        lambda count: [(key, values_of(key)) for key in keys[-count:]],
+    )  # fmt: skip
+
+
+def values_of(key: int) -> Values:
+    """Return what tells the reading with that key."""
+    return (time_of(key).isoformat().encode(),)
 
 
 def time_of(key: int) -> datetime:
@@ -75,21 +87,38 @@ class MemorySource:
     def is_empty(self, table: SourceTable) -> bool:
         return not self.keys
 
-    def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
+    def unchanged(self) -> bool:
+        return False
+
+    def row(
+        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+    ) -> tuple[Values, datetime | None]:
         if key not in self.keys:
             raise KeyError(key)
-        return time_of(key)
+        return values_of(key), time_of(key)
+
+    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
+        before = [k for k in self.keys if time is None or time_of(k) < time]
+        return max(before, default=None)
+
+    def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
+        return [(key, values_of(key)) for key in sorted(self.keys, reverse=True)[:at_most]]
 
     @contextmanager
-    def pages(
-        self,
-        table: SourceTable,
-        columns: TableSchema,
-        timestamp_column: str | None,
-        after: int | None,
-    ) -> Iterator[Iterator[Page]]:
-        keys = sorted(k for k in self.keys if after is None or k > after)
-        yield (page_of(keys[i : i + self.page_rows]) for i in range(0, len(keys), self.page_rows))
+    def reading(
+        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+    ) -> Iterator[Reading]:
+        there, ranges = sorted(self.keys), position.gaps.ranges
+        late = tuple(k for k in there if any(low <= k <= high for low, high in ranges))
+        look = Look({k: values_of(k) for k in witnesses if k in self.keys}, min(there, default=None), None, 1, late)
+        new = [k for k in there if position.cursor is None or k > position.cursor]
+        starts = range(0, len(new), self.page_rows)
+        befores = [position.cursor, *(new[i + self.page_rows - 1] for i in starts[:-1])]
+        pages = [
+            page_of(new[i : i + self.page_rows], before, last=i == starts[-1])
+            for i, before in zip(starts, befores, strict=False)
+        ]
+        yield Reading(look, iter([page_of(late, last=False)] if late else pages))
 
 
 @dataclass
@@ -126,9 +155,10 @@ class MemoryDestination:
         return self.seen
 
     def last_row(self, head: Head, timestamp_column: str | None) -> LastRow | None:
-        mine = [r for r in self.shared.rows() if r["_batch_id"] == batch_id(head.owner, head.sequence)]
-        if not mine:
+        newest = [r for r in self.shared.rows() if r["_batch_id"] == batch_id(head.owner, head.sequence)]
+        if not newest:
             return None
+        mine = [r for r in self.shared.rows() if r["_incarnation"] == newest[0]["_incarnation"]]
         last = max(mine, key=lambda r: int(r["_row"]))
         time = None if timestamp_column is None else last[timestamp_column]
         return LastRow(last["_row"], last["_incarnation"], time)

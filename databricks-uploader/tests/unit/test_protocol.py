@@ -13,8 +13,9 @@ from tests.support.fakes import READINGS, FakeClock, MemoryDestination, MemorySo
 
 from databricks_uploader.errors import PermanentError, StateError, TransientError
 from databricks_uploader.events import Began, Claimed, Event, Loaded, TableCreated
-from databricks_uploader.model.claim import Head, Identity
+from databricks_uploader.model.claim import Head, Identity, Span
 from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.model.position import Standing
 from databricks_uploader.model.source import natural_schema
 from databricks_uploader.model.table import TableSchema, TargetTable
 from databricks_uploader.ports import Ports
@@ -155,10 +156,11 @@ def test_an_old_copy_of_state_loads_nothing_and_can_be_rebuilt(node: Node) -> No
     node.upload()
     old = node.store.position(IDENTITY)
     assert old is not None
+    witnesses = node.store.witnesses(IDENTITY)
     node.source.keys.append(9)
     node.upload()
     node.store.forget()
-    node.store.begin(IDENTITY, old)
+    node.store.stand(IDENTITY, Standing(old, witnesses))
     node.source.keys.append(10)
     with pytest.raises(StateError, match="disagree on claim 3"):
         node.upload()
@@ -244,7 +246,7 @@ def test_spans_never_overlap_and_leave_no_gap(
             first = max([first, *keys]) + 1
             keys.extend(first + k for k in sorted(batch))
             node.upload()
-        spans = [c.claim.span for c in node.claimed()]
+        spans = [c.claim.span for c in node.claimed() if isinstance(c.claim.span, Span)]
         assert [s.after for s in spans] == [None, *(s.up_to for s in spans)][: len(spans)]
         assert node.ids() == keys
         assert sum(c.claim.counts.read for c in node.claimed()) == len(keys)

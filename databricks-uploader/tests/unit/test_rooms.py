@@ -14,9 +14,11 @@ from tests.support.fakes import READINGS, START, page_of
 
 from databricks_uploader.destinations.delta import DeltaDestination
 from databricks_uploader.errors import ConfigError, PermanentError, StateError, TransientError, UploaderError
-from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Position, Span
+from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span
 from databricks_uploader.model.node import Machine, Node
+from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.witness import Witness, Witnesses
 from databricks_uploader.ports import Lineage, Page
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state import folder as state_folder
@@ -25,7 +27,15 @@ from databricks_uploader.state.store import Store
 IDENTITY = Identity("node", "readings", "raw_readings")
 SCHEMA = natural_schema(READINGS, "time")
 OWN = typed_columns(READINGS, "time", SCHEMA)
-POSITION = Position(7, -5, None, 0, None, "table", SCHEMA, "time")
+POSITION = Position(7, -5, None, 0, None, "table", SCHEMA, "time", ("time",), timed=True, secret=b"key")
+BEGINNING = Standing(POSITION, Witnesses())
+
+
+def after(claim: Claim) -> Standing:
+    """Stand after a claim, with its last row as the only witness."""
+    assert isinstance(claim.span, Span)
+    moved = replace(POSITION, cursor=claim.span.up_to, sequence=claim.sequence)
+    return Standing(moved, Witnesses((Witness(claim.span.up_to, 1),), claim.span.up_to))
 
 
 @pytest.fixture
@@ -48,12 +58,13 @@ def test_what_is_recorded_is_what_is_found_after_a_restart(folder: Path) -> None
     first, second = claim_of(spool, 1, [1, 2]), claim_of(spool, 2, [3], after=2)
     with Store.open(folder) as store:
         store.remember(node)
-        store.begin(IDENTITY, POSITION)
-        store.claim(first)
-        store.claim(second)
+        store.stand(IDENTITY, BEGINNING)
+        store.claim(first, after(first))
+        store.claim(second, after(second))
     with Store.open(folder) as store:
         assert store.node() == node
         assert store.position(IDENTITY) == replace(POSITION, cursor=3, sequence=2)
+        assert store.witnesses(IDENTITY) == after(second).witnesses
         assert store.pending(IDENTITY) == [first, second]
         assert store.spool_files() == [first.file.name, second.file.name]
         store.sending([first])
@@ -66,20 +77,21 @@ def test_what_is_recorded_is_what_is_found_after_a_restart(folder: Path) -> None
 def test_a_claim_that_does_not_follow_the_position_is_not_recorded(folder: Path) -> None:
     spool = FolderSpool(folder / "spool")
     with Store.open(folder) as store:
-        store.begin(IDENTITY, POSITION)
-        store.claim(claim_of(spool, 1, [1, 2]))
+        store.stand(IDENTITY, BEGINNING)
+        first = claim_of(spool, 1, [1, 2])
+        store.claim(first, after(first))
         for wrong in (claim_of(spool, 3, [3], after=2), claim_of(spool, 2, [3], after=1)):
             with pytest.raises(RuntimeError, match="does not follow"):
-                store.claim(wrong)
+                store.claim(wrong, after(wrong))
         assert [c.sequence for c in store.pending(IDENTITY)] == [1]
 
 
 def test_the_last_upload_is_written_for_people(folder: Path) -> None:
     spool = FolderSpool(folder / "spool")
     with Store.open(folder) as store:
-        store.begin(IDENTITY, POSITION)
+        store.stand(IDENTITY, BEGINNING)
         claim = claim_of(spool, 1, [1, 2])
-        store.claim(claim)
+        store.claim(claim, after(claim))
         assert not (folder / "last_upload.json").exists()
         store.commit([claim])
     assert json.loads((folder / "last_upload.json").read_text()) == {
@@ -96,9 +108,9 @@ def test_the_last_upload_is_written_for_people(folder: Path) -> None:
 def test_nobody_else_can_look_into_the_state_directory(folder: Path) -> None:
     spool = FolderSpool(folder / "spool")
     with Store.open(folder) as store:
-        store.begin(IDENTITY, POSITION)
+        store.stand(IDENTITY, BEGINNING)
         claim = claim_of(spool, 1, [1])
-        store.claim(claim)
+        store.claim(claim, after(claim))
         store.commit([claim])
     found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
     assert found == {"state": 0o700, "spool": 0o700, "lock": 0o600, "state.db": 0o600, "last_upload.json": 0o600,

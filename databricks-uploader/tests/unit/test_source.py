@@ -16,7 +16,10 @@ from tests.support import databases
 
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
 from databricks_uploader.events import Event, Notice
+from databricks_uploader.model.gaps import Gaps
+from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.table import TableSchema
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 
@@ -39,12 +42,20 @@ def source_of(path: Path, *, page_size: PageSize | None = None, **names: str) ->
     return SqliteSource(path, tell, names.get("table"), names.get("time"), page_size or PageSize()), notices
 
 
+def standing_at(cursor: int | None, time: str | None = None, gaps: tuple[tuple[int, int], ...] = ()) -> Position:
+    """Stand after that rowid."""
+    told_by = (time,) if time else ()
+    return Position(
+        1, 1, cursor, 0, None, "table", TableSchema(()), time, told_by, timed=bool(time), secret=b"key", gaps=Gaps(gaps)
+    )
+
+
 def read(source: SqliteSource, after: int | None = None, time: str | None = None) -> list[dict[str, Any]]:
     table = source.table()
     columns = typed_columns(table, time, natural_schema(table, time))
     rows = []
-    with source.pages(table, columns, time, after) as pages:
-        for page in pages:
+    with source.reading(table, columns, standing_at(after, time), []) as reading:
+        for page in reading.pages:
             batch = RecordBatch.from_arrow(page.columns)
             values = [column.to_pylist() for column in batch.columns]
             found = [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
@@ -161,8 +172,8 @@ def test_pages_of_wide_rows_hold_few_of_them(tmp_path: Path) -> None:
     source, _ = source_of(path, page_size=PageSize(first_rows=4, rows=8192, size=1 << 20))
     table = source.table()
     columns = typed_columns(table, None, natural_schema(table, None))
-    with source.pages(table, columns, None, None) as pages:
-        sizes = [page.rows for page in pages]
+    with source.reading(table, columns, standing_at(None), []) as reading:
+        sizes = [page.rows for page in reading.pages]
     assert sum(sizes) == 40
     assert max(sizes) <= 11
 
@@ -279,10 +290,10 @@ def test_rows_that_are_deleted_while_pages_are_read_leave_the_others(tmp_path: P
     source, _ = source_of(path, page_size=PageSize(first_rows=2, rows=2))
     table = source.table()
     columns = typed_columns(table, None, natural_schema(table, None))
-    with source.pages(table, columns, None, None) as pages:
-        assert next(pages).up_to == 1
+    with source.reading(table, columns, standing_at(None), []) as reading:
+        assert next(reading.pages).up_to == 1
         databases.execute(path, "DELETE FROM t WHERE id IN (2, 3)", "INSERT INTO t VALUES (10)")
-        assert [page.up_to for page in pages] == [5, 10]
+        assert [page.up_to for page in reading.pages] == [5, 10]
 
 
 def test_no_transaction_is_held_between_pages(tmp_path: Path) -> None:
@@ -291,8 +302,8 @@ def test_no_transaction_is_held_between_pages(tmp_path: Path) -> None:
     source, _ = source_of(path, page_size=PageSize(first_rows=5, rows=5))
     table = source.table()
     columns = typed_columns(table, None, natural_schema(table, None))
-    with source.pages(table, columns, None, None) as pages:
-        next(pages)
+    with source.reading(table, columns, standing_at(None), []) as reading:
+        next(reading.pages)
         checkpoint = [json.dumps(row) for row in databases.query(path, "PRAGMA wal_checkpoint(TRUNCATE)")]
     assert checkpoint == ["[0, 0, 0]"]
 

@@ -73,18 +73,19 @@ class DeltaDestination:
         return Head(owner, sequence, digest)
 
     def last_row(self, head: Head, timestamp_column: str | None) -> LastRow | None:
-        """Return the row of the claim with the largest `_row`; None where the table has no lineage columns."""
+        """Return the row with the largest `_row` of the head's incarnation; None without lineage columns."""
         handle = self._opened()
         names = {field.name for field in handle.schema().fields}
         if not names.issuperset(c.name for c in LINEAGE.columns):
             return None
+        batch = batch_id(head.owner, head.sequence)
         time = "NULL" if timestamp_column is None else '"' + timestamp_column.replace('"', '""') + '"'
         found = (
             QueryBuilder()
             .register("t", handle)
             .execute(
-                f'SELECT "_row", "_incarnation", {time} AS time FROM t '
-                f'WHERE "_batch_id" = {batch_id(head.owner, head.sequence)} ORDER BY "_row" DESC LIMIT 1'
+                f'SELECT "_row", "_incarnation", {time} AS time FROM t WHERE "_incarnation" = (SELECT "_incarnation" '
+                f'FROM t WHERE "_batch_id" = {batch} LIMIT 1) ORDER BY "_row" DESC LIMIT 1'
             )
             .read_all()
         )

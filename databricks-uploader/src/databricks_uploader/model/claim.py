@@ -1,4 +1,4 @@
-"""Identities, positions and claims: what is remembered of a pipeline between two starts."""
+"""Identities and claims: what is recorded of a span from the moment it leaves the source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +32,13 @@ class Span:
 
     after: int | None
     up_to: int
+
+
+@dataclass(frozen=True)
+class LateSpan:
+    """Source rows that came below the cursor, by their rowids; it does not move the cursor."""
+
+    keys: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Claim:
     owner: int
     sequence: int
     incarnation: int
-    span: Span
+    span: Span | LateSpan
     counts: Counts
     file: SpoolFile
     columns: TableSchema
@@ -101,20 +108,6 @@ class Head:
     def after(cls, claim: Claim) -> Self:
         """Return the head of a destination that has just loaded `claim`."""
         return cls(claim.owner, claim.sequence, claim.file.digest_number)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a pipeline stands: its owner, its cursor, and what was last seen of its target table."""
-
-    owner: int
-    incarnation: int
-    cursor: int | None
-    sequence: int
-    head: Head | None
-    table_id: str
-    schema: TableSchema
-    timestamp_column: str | None
 
 
 def batch_id(owner: int, sequence: int) -> int:

@@ -1,6 +1,8 @@
 """A pipeline: one way from one source table to one target table."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from databricks_uploader.model.claim import Identity
 
@@ -24,6 +26,8 @@ class Pipeline:
 
     identity: Identity
     limits: Limits = Limits()
+    start: datetime | Literal["beginning", "now"] = "beginning"
+    """Which rows a source that was never read begins with: all, those after now, or from the first of that time on."""
 
 
 def raw_table(name: str) -> str:

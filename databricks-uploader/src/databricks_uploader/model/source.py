@@ -29,11 +29,19 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table of the source; `rowid` is the name that reaches its rowid: a column's where one is its alias."""
+    """A table of the source."""
 
     name: str
     columns: tuple[SourceColumn, ...]
     rowid: str
+    """The name that reaches the rowid: a column's where one is its alias."""
+    autoincrement: bool = False
+    """Whether a rowid is never given twice."""
+
+    @property
+    def renumbered_by_vacuum(self) -> bool:
+        """Whether VACUUM may change rowids: where no column is their alias."""
+        return self.get(self.rowid) is None
 
     def get(self, name: str) -> SourceColumn | None:
         """Return the column of that name, compared without case as SQLite does."""
@@ -69,6 +77,14 @@ def configured_timestamp(table: SourceTable, name: str) -> str:
         names = [c.name for c in table.columns]
         raise ConfigError(f"no column {name!r} in table {table.name!r}", hint=_nearest(name, names, "columns"))
     return column.name
+
+
+def witness_columns(table: SourceTable, timestamp_column: str | None) -> tuple[str, ...]:
+    """Return the columns that tell a row from another with its rowid: its time; else up to sixteen plain ones."""
+    if timestamp_column is not None:
+        return (timestamp_column,)
+    plain = {DeltaType.LONG, DeltaType.DOUBLE, DeltaType.STRING}
+    return tuple(c.name for c in table.columns if c.declared and natural_type(c, None) in plain)[:16]
 
 
 def natural_type(column: SourceColumn, timestamp_column: str | None) -> DeltaType:

@@ -6,6 +6,8 @@ from functools import singledispatch
 
 from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
+from databricks_uploader.model.claim import Span
+from databricks_uploader.model.gaps import MOST_GAPS
 
 _LOG = logging.getLogger("databricks_uploader")
 
@@ -56,10 +58,36 @@ def _(event: events.Began) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.Restarted) -> tuple[int, str]:
+    if event.after is None:
+        return logging.WARNING, f"{event.table} was made anew: all its rows are new, and are read from the beginning"
+    return logging.WARNING, f"{event.table} went back to an earlier state: its rows after {event.after} are new"
+
+
+@drawn.register
+def _(event: events.Changed) -> tuple[int, str]:
+    return logging.WARNING, f"{event.rows:,} loaded rows of {event.table} were changed since: updates are not loaded"
+
+
+@drawn.register
+def _(event: events.Missed) -> tuple[int, str]:
+    return logging.WARNING, f"at most {event.at_most:,} rows were deleted before they were read, or never committed"
+
+
+@drawn.register
+def _(event: events.GapsGivenUp) -> tuple[int, str]:
+    return logging.WARNING, (
+        f"the rowids of {event.identity.source_table} have more than {MOST_GAPS:,} gaps: rows that come late into the "
+        "oldest ones are not seen"
+    )
+
+
+@drawn.register
 def _(event: events.Claimed) -> tuple[int, str]:
     claim = event.claim
     level = logging.INFO if event.more else logging.DEBUG
-    return level, f"claimed {claim.counts.read:,} rows, up to row {claim.span.up_to}"
+    where = f"up to row {claim.span.up_to}" if isinstance(claim.span, Span) else "which came late"
+    return level, f"claimed {claim.counts.read:,} rows, {where}"
 
 
 @drawn.register

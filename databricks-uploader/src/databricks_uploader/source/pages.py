@@ -1,19 +1,24 @@
 """Pages: from SQLite's driver to typed, checked Arrow columns, without a Python object per value."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from arro3.compute import max as largest
+from arro3.compute import min as smallest
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 
 from databricks_uploader.errors import PermanentError, TransientError, UploaderError
+from databricks_uploader.model.gaps import Range, absent
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import DeltaType, TableSchema
-from databricks_uploader.ports import Page
-from databricks_uploader.source.connection import Connection, identifier, quoted
-from databricks_uploader.source.typed import ARROW, WAYS, Way
+from databricks_uploader.model.witness import WITNESSED_TEXT, Values
+from databricks_uploader.ports import Look, Page
+from databricks_uploader.source import plan as plans
+from databricks_uploader.source.connection import Connection
+from databricks_uploader.source.plan import Plan
+from databricks_uploader.source.typed import ARROW, Way
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,134 +39,131 @@ class PageSize:
         return max(1, min(self.rows, 8 * max(rows, 1), fitting))
 
 
-def read(
-    connection: Connection,
-    table: SourceTable,
-    columns: TableSchema,
-    timestamp_column: str | None,
-    after: int | None,
-    size: PageSize,
-) -> Iterator[Page]:
-    """Yield the rows after the rowid `after` in its order, `_row` being the last column of each page."""
-    plan = _Plan.of(table, columns)
-    times = next((i for i, c in enumerate(columns.columns) if c.name == timestamp_column), None)
-    limit = size.first_rows
-    while True:
-        with connection.transaction():
-            full, last = connection.rows(plan.end(after, limit))[0]
-            if last is None:
-                return
-            up_to = last if full is None else full
-            raw = connection.read(plan.page(after, up_to), at_most=limit + 1).slice(1)
-            page = plan.typed(raw)
-            if page is None:
-                raise _misfit(connection, plan, raw, after, up_to)
-        newest = None if times is None else _newest(page.column(times))
-        yield Page(page, page.num_rows, page.nbytes, up_to, newest)
-        if full is None:
-            return
-        after, limit = up_to, size.next_rows(page.num_rows, page.nbytes)
-
-
 @dataclass(frozen=True)
-class _Wanted:
-    """One column: its SQL expression in the source, its name at the target, its way."""
+class Reader:
+    """Reads pages of one table over one connection; for all but `rest` the caller holds the transaction."""
 
-    expression: str
-    name: str
-    type: str
-    way: Way
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The SELECTs of the pages of one table, and the types that must come of them."""
-
+    connection: Connection
     table: SourceTable
-    wanted: tuple[_Wanted, ...]
-    schema: Schema
+    columns: TableSchema
+    timestamp_column: str | None
+    witness_columns: Sequence[str]
+    size: PageSize
 
-    @classmethod
-    def of(cls, table: SourceTable, columns: TableSchema) -> "_Plan":
-        sources = {c.name: table.get(c.name) for c in columns.columns}
-        wanted = tuple(
-            _Wanted(
-                identifier(source.name) if source.declared else f"CAST({identifier(source.name)} AS TEXT)",
-                c.name, c.type, WAYS[c.type],
-            )
-            for c in columns.columns if (source := sources[c.name]) is not None
-        )  # fmt: skip
-        fields = [Field(c.name, ARROW[c.type]) for c in columns.columns]
-        return cls(table, wanted, Schema([*fields, Field("_row", ARROW[DeltaType.LONG], nullable=False)]))
+    def look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
+        """Look for the witnesses, for rows that came into gaps, and at what tells the table's rowids."""
+        ((oldest, counter, schema_version),) = self.connection.rows(plans.ids(self.table))
+        late = self.connection.rows(self._plan.late(gaps, self.size.rows)) if gaps else []
+        return Look(self._found(witnesses), oldest, counter, schema_version, tuple(sorted(key for (key,) in late)))
 
-    @property
-    def key(self) -> str:
-        return identifier(self.table.rowid)
+    def late(self, keys: Sequence[int]) -> Page:
+        """Read the rows with these rowids, which are in order."""
+        return self._page(self._plan.named(keys), len(keys), keys[-1], last=False)
+
+    def following(self, after: int | None, limit: int) -> Page | None:
+        """Read the next `limit` rows after the rowid `after`; None where there is none."""
+        full, newest = self.connection.rows(self._plan.end(after, limit))[0]
+        if newest is None:
+            return None
+        up_to = newest if full is None else full
+        page = self._page(self._plan.following(after, up_to), limit, up_to, last=full is None)
+        ranges, more = absent(after, _sorted(page))
+        return replace(page, absent=ranges, absent_more=more)
+
+    def rest(self, page: Page) -> Iterator[Page]:
+        """Yield the pages after one, until there is no row, or the newest one read is not the same any more."""
+        while not page.last:
+            with self.connection.transaction():
+                if self._found([page.up_to]) != dict(page.tail(1)):
+                    return
+                following = self.following(page.up_to, self.size.next_rows(page.rows, page.size))
+            if following is None:
+                return
+            yield (page := following)
 
     @cached_property
-    def selected(self) -> Mapping[str, str]:
-        """The expressions of a page, each with a literal of its type: the columns, the key, what the driver hides."""
-        hidden = " OR ".join(self._unfit(w) for w in self.wanted if w.way.hidden)
-        columns = {w.expression: w.way.literal for w in self.wanted}
-        return columns | {self.key: "0"} | ({hidden: "0"} if hidden else {})
+    def _plan(self) -> Plan:
+        return Plan.of(self.table, self.columns)
 
-    @property
-    def source(self) -> str:
-        return f"FROM {quoted(self.table.name)} t"
+    @cached_property
+    def _schema(self) -> Schema:
+        fields = [Field(c.name, ARROW[c.type]) for c in self.columns.columns]
+        return Schema([*fields, Field("_row", ARROW[DeltaType.LONG], nullable=False)])
 
-    def end(self, after: int | None, limit: int) -> str:
-        """Select the last of the next `limit` keys, NULL where there are fewer, and the last of all."""
-        where = "" if after is None else f"WHERE {self.key} > {after}"
-        full = f"SELECT {self.key} {self.source} {where} ORDER BY {self.key} LIMIT 1 OFFSET {limit - 1}"
-        return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where})"
+    def _found(self, keys: Sequence[int]) -> Mapping[int, Values]:
+        if not keys:
+            return {}
+        rows = plans.witnessed(self.table, self.witness_columns, self._plan.named(keys))
+        return dict(witness_values(self.connection, rows, at_most=len(keys)))
 
-    def page(self, after: int | None, up_to: int) -> str:
-        """Select the rows after `after` up to `up_to`, in any order, behind a first row of literals.
+    def _page(self, rows: str, limit: int, up_to: int, *, last: bool) -> Page:
+        raw = self.connection.read(self._plan.page(rows), at_most=limit + 1).slice(1)
+        columns = dict(zip(self._plan.selected, raw.columns, strict=True))
+        typed = self._typed(columns)
+        if typed is None:
+            raise self._misfit(columns, rows)
+        newest = None if self._time is None else _newest(typed.column(self._time))
+        telling = [columns[self._plan.expression(name)] for name in (*self.witness_columns, self.table.rowid)]
 
-        Without that row a column whose page is all NULL would be typed INT64. The rows are a range of keys
-        whose end is known: ORDER BY and LIMIT under a UNION would copy each row once more (15 % of the time).
-        """
-        literals, values = ", ".join(self.selected.values()), ", ".join(self.selected)
-        return f"SELECT {literals} UNION ALL SELECT {values} {self.source} WHERE {self._between(after, up_to)}"
+        def tail(count: int) -> Sequence[tuple[int, Values]]:
+            start = max(0, raw.num_rows - count)
+            *values, keys = (column.slice(start, raw.num_rows - start).to_pylist() for column in telling)
+            told = zip(*map(_as_witnessed, values), strict=True) if values else [()] * len(keys)
+            return list(zip(keys, told, strict=True))
 
-    def odd(self, column: _Wanted, after: int | None, up_to: int) -> str:
-        """Select key and storage class of a row whose value is of a class that does not fit."""
-        where = f"{self._between(after, up_to)} AND {self._unfit(column)}"
-        return f"SELECT {self.key}, typeof({column.expression}) {self.source} WHERE {where} LIMIT 1"
+        return Page(typed, raw.num_rows, typed.nbytes, up_to, newest, last, (), 0, tail)
 
-    def typed(self, raw: RecordBatch) -> RecordBatch | None:
+    @cached_property
+    def _time(self) -> int | None:
+        return next((i for i, c in enumerate(self.columns.columns) if c.name == self.timestamp_column), None)
+
+    def _typed(self, columns: Mapping[str, Array]) -> RecordBatch | None:
         """Return the page in its types; None where a value does not fit."""
-        columns = dict(zip(self.selected, raw.columns, strict=True))
         if any(largest(columns[e]).as_py() for e in columns if e.startswith("typeof")):
             return None
-        typed = [_typed(w.way, columns[w.expression]) for w in self.wanted]
+        typed = [_typed(w.way, columns[w.expression]) for w in self._plan.wanted]
         fitting = [column for column in typed if column is not None]
-        return (
-            RecordBatch.from_arrays([*fitting, columns[self.key]], schema=self.schema)
-            if len(fitting) == len(typed)
-            else None
-        )
+        if len(fitting) < len(typed):
+            return None
+        return RecordBatch.from_arrays([*fitting, columns[self._plan.key]], schema=self._schema)
 
-    @staticmethod
-    def _unfit(column: _Wanted) -> str:
-        return f"typeof({column.expression}) NOT IN ('null', '{column.way.storage_class}')"
+    def _misfit(self, columns: Mapping[str, Array], rows: str) -> UploaderError:
+        """Say which column holds a value that does not fit; the value itself is nobody's business in a log."""
+        for wanted in self._plan.wanted:
+            odd = self.connection.rows(self._plan.odd(wanted, rows))
+            column = columns[wanted.expression]
+            if odd or _typed(wanted.way, column) is None:
+                up_to = largest(columns[self._plan.key]).as_py()
+                held = (
+                    f"row {odd[0][0]} holds {odd[0][1].upper()}" if odd else f"a value up to row {up_to} does not parse"
+                )
+                return PermanentError(
+                    f"column {wanted.name!r} of {self.table.name!r} goes into {DeltaType(wanted.type).sql}, but {held}",
+                    hint="correct it in the source, or load into a table where the column is STRING (--table)",
+                )
+        return TransientError(f"{self.table.name!r} changes while it is read", hint="it is tried again")
 
-    def _between(self, after: int | None, up_to: int) -> str:
-        lower = "" if after is None else f"{self.key} > {after} AND "
-        return f"{lower}{self.key} <= {up_to}"
+
+def witness_values(connection: Connection, select: str, *, at_most: int) -> Iterator[tuple[int, Values]]:
+    """Yield rowid and witness values of a `plan.witnessed` select, in its order."""
+    _, *rows = connection.rows(select, at_most=at_most + 1)
+    for key, *three in rows:
+        yield key, tuple(_only(three[i : i + 3]) for i in range(0, len(three), 3))
 
 
-def _misfit(connection: Connection, plan: _Plan, raw: RecordBatch, after: int | None, up_to: int) -> UploaderError:
-    """Say which column holds a value that does not fit; the value itself is nobody's business in a log."""
-    for wanted, column in zip(plan.wanted, raw.columns, strict=False):
-        odd = connection.rows(plan.odd(wanted, after, up_to))
-        if odd or _typed(wanted.way, column) is None:
-            held = f"row {odd[0][0]} holds {odd[0][1].upper()}" if odd else f"a value up to row {up_to} does not parse"
-            return PermanentError(
-                f"column {wanted.name!r} of {plan.table.name!r} goes into {DeltaType(wanted.type).sql}, but {held}",
-                hint="correct it in the source, or load into a table where the column is STRING (--table)",
-            )
-    return TransientError(f"{plan.table.name!r} changes while it is read", hint="it is tried again")
+def _only(values: Sequence[bytes | int | float | None]) -> bytes | int | float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _as_witnessed(values: Sequence[str | int | float | None]) -> Sequence[bytes | int | float | None]:
+    return [v[:WITNESSED_TEXT].encode() if isinstance(v, str) else v for v in values]
+
+
+def _sorted(page: Page) -> Sequence[int]:
+    """Return the page's rowids; where each follows the one before by one, without a look at each."""
+    keys = RecordBatch.from_arrow(page.columns).column("_row")
+    low, high = smallest(keys).as_py(), largest(keys).as_py()
+    return range(low, high + 1) if high - low + 1 == len(keys) else sorted(keys.to_pylist())
 
 
 def _typed(way: Way, column: Array) -> Array | None:

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from arro3.core import Array, DataType
 
 from databricks_uploader.errors import ConfigError
 from databricks_uploader.events import Notice, Tell
+from databricks_uploader.model.gaps import LOWEST
+from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import (
     SourceColumn,
     SourceTable,
@@ -18,8 +21,9 @@ from databricks_uploader.model.source import (
     timestamp_candidates,
 )
 from databricks_uploader.model.table import DeltaType, TableSchema
-from databricks_uploader.ports import Page
-from databricks_uploader.source import pages
+from databricks_uploader.model.witness import Values
+from databricks_uploader.ports import Reading
+from databricks_uploader.source import pages, plan
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
 from databricks_uploader.source.typed import ARROW
 
@@ -76,22 +80,62 @@ class SqliteSource:
         with connect(self.path) as connection:
             return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
 
-    def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
-        """Return the time of the row with that rowid; KeyError where there is no such row."""
+    def row(
+        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+    ) -> tuple[Values, datetime | None]:
+        """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
+        where = f"FROM {quoted(table.name)} t WHERE {identifier(table.rowid)} = {key}"
+        with connect(self.path) as connection, connection.transaction():
+            found = dict(pages.witness_values(connection, plan.witnessed(table, columns, where), at_most=1))
+            times = connection.rows(f"SELECT {identifier(timestamp_column)} {where}") if timestamp_column else []
+        return found[key], _parsed([times[0][0]])[0] if times else None
+
+    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
+        """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
+        key, source = identifier(table.rowid), f"FROM {quoted(table.name)} t"
         with connect(self.path) as connection:
-            where = f"WHERE {identifier(table.rowid)} = {key}"
-            found = connection.rows(f"SELECT {identifier(timestamp_column)} FROM {quoted(table.name)} t {where}")
-        if not found:
-            raise KeyError(key)
-        return _parsed([found[0][0]])[0]
+            if time is None or timestamp_column is None:
+                newest: int | None = connection.rows(f"SELECT max({key}) {source}")[0][0]
+                return newest
+            before = None
+            while rows := connection.rows(
+                f"SELECT {key}, {identifier(timestamp_column)} {source} "
+                f"{'' if before is None else f'WHERE {key} > {before}'} ORDER BY {key} LIMIT {self.page_size.rows}"
+            ):
+                for (row, _), found in zip(rows, _parsed([text for _, text in rows]), strict=True):
+                    if found is not None and found >= time:
+                        return before
+                    before = row
+            return before
+
+    def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
+        """Return rowid and witness values of so many of the newest rows."""
+        key, source = identifier(table.rowid), f"FROM {quoted(table.name)} t"
+        oldest = f"SELECT {key} {source} ORDER BY {key} DESC LIMIT 1 OFFSET {at_most - 1}"
+        rows = f"{source} WHERE {key} >= coalesce(({oldest}), {LOWEST})"
+        with connect(self.path) as connection:
+            select = plan.witnessed(table, columns, rows)
+            return sorted(pages.witness_values(connection, select, at_most=at_most), reverse=True)
+
+    def unchanged(self) -> bool:
+        """Tell whether nothing was committed since a reading without pages; False where that is not sure."""
+        return False
 
     @contextmanager
-    def pages(
-        self, table: SourceTable, columns: TableSchema, timestamp_column: str | None, after: int | None
-    ) -> Iterator[Iterator[Page]]:
-        """Yield the rows after the rowid `after` over one connection, each page its own read transaction."""
+    def reading(
+        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+    ) -> Iterator[Reading]:
+        """Look at the table and read what is to be claimed next over one connection."""
         with connect(self.path) as connection:
-            yield pages.read(connection, table, columns, timestamp_column, after, self.page_size)
+            reader = pages.Reader(
+                connection, table, columns, position.timestamp_column, position.witness_columns, self.page_size
+            )
+            with connection.transaction():
+                look = reader.look(witnesses, position.gaps.ranges)
+                late = reader.late(look.late) if look.late else None
+                first = late or reader.following(position.cursor, self.page_size.first_rows)
+            rest = reader.rest(first) if first is not None and late is None else ()
+            yield Reading(look, iter([] if first is None else chain([first], rest)))
 
 
 def _tables(connection: Connection) -> dict[str, str]:
@@ -107,7 +151,11 @@ def _tables(connection: Connection) -> dict[str, str]:
 def _described(connection: Connection, name: str) -> SourceTable:
     listed = connection.rows(f"SELECT name, type FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid")
     columns = tuple(SourceColumn(column, declared) for column, declared in listed)
-    return SourceTable(name, columns, _rowid(connection, name, columns))
+    (autoincrement,) = connection.rows(
+        f"SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {text(name)} "
+        "AND upper(sql) LIKE '%AUTOINCREMENT%' AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')"
+    )[0]
+    return SourceTable(name, columns, _rowid(connection, name, columns), autoincrement=bool(autoincrement))
 
 
 def _rowid(connection: Connection, name: str, columns: Sequence[SourceColumn]) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from databricks_uploader.model.claim import Claim, Identity, Position
+from databricks_uploader.model.claim import Claim, Identity
+from databricks_uploader.model.position import Position
 
 FILE_NAME = "last_upload.json"
 

@@ -5,8 +5,10 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Any
 
-from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Position, Span, SpoolFile
+from databricks_uploader.model.claim import Claim, Counts, Head, Identity, LateSpan, Span, SpoolFile
+from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.node import Machine, Node
+from databricks_uploader.model.position import Position
 from databricks_uploader.model.table import Column, TableSchema
 
 SCHEMA_VERSION = 1
@@ -20,13 +22,15 @@ CREATE TABLE pipeline (
     owner INTEGER NOT NULL, incarnation INTEGER NOT NULL, cursor INTEGER, sequence INTEGER NOT NULL,
     head_owner INTEGER, head_sequence INTEGER, head_digest INTEGER,
     table_id TEXT NOT NULL, table_schema TEXT NOT NULL, timestamp_column TEXT,
+    witness_columns TEXT NOT NULL, timed INTEGER NOT NULL, secret BLOB NOT NULL, dense_from INTEGER NOT NULL,
+    gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
     rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
 CREATE TABLE claim (
     node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
     owner INTEGER NOT NULL, sequence INTEGER NOT NULL, incarnation INTEGER NOT NULL,
-    after INTEGER, up_to INTEGER NOT NULL,
+    after INTEGER, up_to INTEGER, late TEXT,
     rows_read INTEGER NOT NULL, rows_loaded INTEGER NOT NULL, rows_waiting INTEGER NOT NULL,
     rows_excluded INTEGER NOT NULL, rows_quarantined INTEGER NOT NULL,
     file_name TEXT NOT NULL, file_size INTEGER NOT NULL, file_digest TEXT NOT NULL,
@@ -34,6 +38,11 @@ CREATE TABLE claim (
     may_be_out INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node_id, source_table, target_table, sequence)
 ) STRICT;
+CREATE TABLE witness (
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    key INTEGER NOT NULL, fingerprint INTEGER NOT NULL,
+    PRIMARY KEY (node_id, source_table, target_table, key)
+) STRICT, WITHOUT ROWID;
 """
 
 
@@ -60,6 +69,13 @@ def position_values(position: Position) -> dict[str, Any]:
         "table_id": position.table_id,
         "table_schema": _schema_text(position.schema),
         "timestamp_column": position.timestamp_column,
+        "witness_columns": json.dumps(position.witness_columns, ensure_ascii=False),
+        "timed": position.timed,
+        "secret": position.secret,
+        "gaps": json.dumps(position.gaps.ranges),
+        "gaps_given_up": position.gaps.given_up,
+        "counter": position.counter,
+        "schema_version": position.schema_version,
     }
 
 
@@ -69,8 +85,9 @@ def claim_values(claim: Claim) -> dict[str, Any]:
         "owner": claim.owner,
         "sequence": claim.sequence,
         "incarnation": claim.incarnation,
-        "after": claim.span.after,
-        "up_to": claim.span.up_to,
+        "after": claim.span.after if isinstance(claim.span, Span) else None,
+        "up_to": claim.span.up_to if isinstance(claim.span, Span) else None,
+        "late": None if isinstance(claim.span, Span) else json.dumps(claim.span.keys),
         "rows_read": claim.counts.read,
         "rows_loaded": claim.counts.loaded,
         "rows_waiting": claim.counts.waiting,
@@ -110,6 +127,12 @@ def position(row: Row) -> Position:
         table_id=row["table_id"],
         schema=_schema(row["table_schema"]),
         timestamp_column=row["timestamp_column"],
+        witness_columns=tuple(json.loads(row["witness_columns"])),
+        timed=bool(row["timed"]),
+        secret=row["secret"],
+        gaps=Gaps(tuple((low, high) for low, high in json.loads(row["gaps"])), row["gaps_given_up"]),
+        counter=row["counter"],
+        schema_version=row["schema_version"],
     )
 
 
@@ -120,7 +143,7 @@ def claim(row: Row) -> Claim:
         owner=row["owner"],
         sequence=row["sequence"],
         incarnation=row["incarnation"],
-        span=Span(row["after"], row["up_to"]),
+        span=Span(row["after"], row["up_to"]) if row["late"] is None else LateSpan(tuple(json.loads(row["late"]))),
         counts=Counts(
             row["rows_read"],
             row["rows_loaded"],

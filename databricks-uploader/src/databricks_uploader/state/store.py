@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from databricks_uploader.errors import PermanentError, StateError, TransientError
-from databricks_uploader.model.claim import Claim, Head, Identity, Position
+from databricks_uploader.model.claim import Claim, Head, Identity
 from databricks_uploader.model.node import Node
+from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.witness import Witness, Witnesses
 from databricks_uploader.state import last_upload, rows
 from databricks_uploader.state.last_upload import Summary
 
@@ -88,23 +90,31 @@ class Store:
         found = self._query(f"SELECT * FROM pipeline WHERE {_OF_IDENTITY}", rows.identity_values(identity))
         return rows.position(found[0]) if found else None
 
-    def begin(self, identity: Identity, position: Position) -> None:
-        """Record a pipeline's first position."""
-        with self._transaction() as connection:
-            _insert(connection, "pipeline", rows.identity_values(identity) | rows.position_values(position))
+    def witnesses(self, identity: Identity) -> Witnesses:
+        """Return the witnesses of a pipeline."""
+        values = rows.identity_values(identity)
+        found = self._query(f"SELECT key, fingerprint FROM witness WHERE {_OF_IDENTITY} ORDER BY key", values)
+        complete = self._query(f"SELECT dense_from FROM pipeline WHERE {_OF_IDENTITY}", values)
+        return Witnesses(tuple(Witness(*row) for row in found), complete[0]["dense_from"])
 
-    def claim(self, claim: Claim) -> None:
-        """Record a claim and move the cursor to its end."""
+    def stand(self, identity: Identity, standing: Standing) -> None:
+        """Record where a pipeline stands when that is not the end of a claim."""
+        with self._transaction() as connection:
+            _stand(connection, identity, standing)
+
+    def claim(self, claim: Claim, after: Standing) -> None:
+        """Record a claim and where the pipeline stands after it."""
         values = rows.claim_values(claim)
         with self._transaction() as connection:
-            _insert(connection, "claim", values)
-            moved = connection.execute(
-                f"UPDATE pipeline SET cursor = :up_to, sequence = :sequence WHERE {_OF_IDENTITY} "
-                "AND sequence = :sequence - 1 AND cursor IS :after AND owner = :owner",
+            follows = connection.execute(
+                f"SELECT 1 FROM pipeline WHERE {_OF_IDENTITY} AND sequence = :sequence - 1 AND owner = :owner "
+                "AND (:late IS NOT NULL OR cursor IS :after)",
                 values,
             )
-            if moved.rowcount != 1:
+            if not follows.fetchall() or after.position.sequence != claim.sequence:
                 raise RuntimeError(f"claim {claim.sequence} does not follow the position in state")
+            _insert(connection, "claim", values)
+            _stand(connection, claim.identity, after)
 
     def pending(self, identity: Identity) -> list[Claim]:
         """Return what is claimed and not committed, in order."""
@@ -151,8 +161,8 @@ class Store:
         """Forget all positions and claims, not the node; return the names of their spool files."""
         with self._transaction() as connection:
             names = [row["file_name"] for row in connection.execute("SELECT file_name FROM claim")]
-            connection.execute("DELETE FROM claim")
-            connection.execute("DELETE FROM pipeline")
+            for table in ("claim", "witness", "pipeline"):
+                connection.execute(f"DELETE FROM {table}")
         return names
 
     def spool_files(self) -> list[str]:
@@ -173,6 +183,23 @@ class Store:
             )
             for row in found
         ]
+
+
+def _stand(connection: sqlite3.Connection, identity: Identity, standing: Standing) -> None:
+    of_identity = rows.identity_values(identity)
+    values = rows.position_values(standing.position) | {"dense_from": standing.witnesses.dense_from}
+    names = ", ".join(f"{name} = :{name}" for name in values if not name.startswith("head_"))  # flush moves the head
+    changed = connection.execute(f"UPDATE pipeline SET {names} WHERE {_OF_IDENTITY}", of_identity | values)
+    if not changed.rowcount:
+        _insert(connection, "pipeline", of_identity | values)
+    known = connection.execute(f"SELECT key, fingerprint FROM witness WHERE {_OF_IDENTITY}", of_identity)
+    before, now = {Witness(*row) for row in known}, set(standing.witnesses.rows)
+    connection.executemany(
+        f"DELETE FROM witness WHERE {_OF_IDENTITY} AND key = :key",
+        [of_identity | {"key": witness.key} for witness in before - now],
+    )
+    for witness in now - before:
+        _insert(connection, "witness", of_identity | {"key": witness.key, "fingerprint": witness.fingerprint})
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:

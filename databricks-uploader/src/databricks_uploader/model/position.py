@@ -1,0 +1,51 @@
+"""Where a pipeline stands between two claims, and how it moves."""
+
+from dataclasses import dataclass, field, replace
+
+from databricks_uploader.model.claim import Head
+from databricks_uploader.model.gaps import Gaps
+from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.witness import Recreated, RolledBack, Witnesses
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a pipeline stands: its owner, its cursor, and what was last seen of its source and target tables."""
+
+    owner: int
+    incarnation: int
+    cursor: int | None
+    sequence: int
+    head: Head | None
+    table_id: str
+    schema: TableSchema
+    timestamp_column: str | None
+    """The target column that takes the rows' time as TIMESTAMP."""
+    witness_columns: tuple[str, ...]
+    """Source columns that tell a row from another with its rowid: the rows' time, or else several."""
+    timed: bool
+    """Whether that column is the rows' time."""
+    secret: bytes = field(repr=False)
+    """Key of the fingerprints of witnesses."""
+    gaps: Gaps = field(default_factory=Gaps)
+    counter: int | None = None
+    """The source table's AUTOINCREMENT counter at the newest claim."""
+    schema_version: int | None = None
+    """The source's schema version at the newest claim; VACUUM raises it too."""
+
+    def restarted(self, witnesses: Witnesses, verdict: Recreated | RolledBack, incarnation: int) -> "Standing":
+        """Return where to go on in a source table that began a new life, `incarnation`."""
+        if isinstance(verdict, Recreated):
+            begun = replace(self, incarnation=incarnation, cursor=None, gaps=Gaps(), counter=None)
+            return Standing(begun, Witnesses())
+        after = verdict.after
+        begun = replace(self, incarnation=incarnation, cursor=after, gaps=self.gaps.up_to(after), counter=None)
+        return Standing(begun, witnesses.up_to(after))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A position with the witnesses of the rows that led there."""
+
+    position: Position
+    witnesses: Witnesses
