@@ -26,12 +26,8 @@ def together(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[
     if any(name in given for name in _WORKSPACE):
         for name in _WORKSPACE:
             if name not in given:
-                yield Fault(MISSING, f"no {name}: {_lower(NAMES[name].help)} ({NAMES[name].flags[0]})")
+                yield Fault(MISSING, f"no {name} ({NAMES[name].flags[0]}): {NAMES[name].help}")
         yield from authentication.faults(values, given)
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:].rstrip(".")
 
 
 def missing(given: Mapping[str, Given], config: Path | None) -> Iterator[Fault]:

@@ -36,8 +36,9 @@ class Fault:
     place: Place
     text: str
 
-    def __str__(self) -> str:
-        return masked(f"{self.place.label}: {self.text}" if self.place.label else self.text)
+    def told(self, width: int = 0) -> str:
+        """Return place and text in one line; the text begins after `width` and a space where there is a place."""
+        return masked(f"{self.place.label + ':':<{width + 1}} {self.text}" if self.place.label else self.text)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _name(text: str) -> str:
 
 def _path(text: str) -> Path:
     if re.match(r"[A-Za-z]:\\", text):
-        raise MisfitError(f"is a Windows path, {text!r}; here paths look like /data/sensor.db")
+        raise MisfitError(f"is a Windows path: {text}; here paths look like /data/sensor.db")
     return Path(_name(text)).expanduser()
 
 
@@ -156,4 +156,4 @@ SIZE = Kind(
     {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+\s*([KMGTkmgt]?(i?[Bb]|i))?$"},
     shown=shown_size,
 )
-SECRET = Kind("SECRET", "one word", _secret, _TEXT, secret=True)
+SECRET = Kind("SECRET", "one word without spaces", _secret, _TEXT, secret=True)

@@ -59,7 +59,7 @@ def resolve(sources: Sources) -> Resolved:
     """Return the settings by precedence: command line, environment, file of variables, YAML, default."""
     faults: list[Fault] = []
     faults.extend(_no_flag(flag) for flag in sources.unknown_flags)
-    given = _all_given(sources, faults)
+    given, readable = _all_given(sources, faults)
     faults.extend(_contradictions(given))
     counting = _counting(given)
     named = counting.get("databricks_config_profile")
@@ -68,7 +68,7 @@ def resolve(sources: Sources) -> Resolved:
         counting = _counting([*authentication.profile(named, file, faults), *given])
     values = {key.name: _value(key, counting.get(key.name), faults) for key in KEYS}
     faults.extend(checks.together(values, counting))
-    missing = checks.missing(counting, sources.config)
+    missing = checks.missing(counting, sources.config) if readable else ()
     return Resolved(values, counting, tuple(faults), tuple(missing), tuple(_warnings(counting.values())))
 
 
@@ -76,18 +76,21 @@ def _raise_if(faults: Iterable[Fault]) -> None:
     """Raise ConfigError if there are faults."""
     ordered = sorted(dict.fromkeys(faults), key=lambda fault: fault.place)
     if len(ordered) == 1:
-        raise ConfigError(str(ordered[0]), hint=_HINT)
+        raise ConfigError(ordered[0].told(), hint=_HINT)
     if ordered:
-        listed = "".join(f"\n  {fault}" for fault in ordered)
+        width = max(len(fault.place.label) for fault in ordered)
+        listed = "".join(f"\n  {fault.told(width)}" for fault in ordered)
         raise ConfigError(f"{len(ordered)} faults in the settings:{listed}", hint=_HINT)
 
 
-def _all_given(sources: Sources, faults: list[Fault]) -> list[Given]:
+def _all_given(sources: Sources, faults: list[Fault]) -> tuple[list[Given], bool]:
+    """Return what all sources give, and whether their files could be read."""
     variables, of_file = ({}, []) if sources.env_file is None else environment.read_file(sources.env_file, faults)
     known = variables | {name: text for name, text in sources.environment.items() if text}
-    of_yaml = [] if sources.config is None else yaml_file.read(sources.config, known, faults)
+    of_yaml: list[Given] | None = [] if sources.config is None else yaml_file.read(sources.config, known, faults)
     of_flags = [Given(FLAGS[flag], flag, text, Place(Source.FLAG, 0, flag)) for flag, text in sources.flags.items()]
-    return [*of_yaml, *of_file, *environment.read(sources.environment, faults), *of_flags]
+    of_environment = environment.read(sources.environment, faults)
+    return [*(of_yaml or []), *of_file, *of_environment, *of_flags], of_yaml is not None
 
 
 def _no_flag(flag: str) -> Fault:

@@ -51,9 +51,7 @@ def _filter(tree: Tree) -> Mapping[str, Tree]:
 
 def _condition(operator: str, value: Tree, inside: _Inside) -> None:
     if operator not in OPERATORS:
-        raise MisfitError(
-            f"is no operator{nearest(operator, OPERATORS) or ': there are ' + ' '.join(OPERATORS)}", inside
-        )
+        raise MisfitError(f"is no operator; there are {' '.join(OPERATORS)}", inside)
     if operator in ("in", "not_in", "between"):
         values = _list(value, inside)
         if operator == "between" and len(values) != 2:  # noqa: PLR2004  (lower and upper bound)

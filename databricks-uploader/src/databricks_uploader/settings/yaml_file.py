@@ -1,7 +1,7 @@
 """Settings of a YAML file, each with its line, variables in their values expanded."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -17,11 +17,13 @@ _NULL = "tag:yaml.org,2002:null"
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<other>\$\{)")
 
 
-def read(path: Path, environment: Mapping[str, str], faults: list[Fault]) -> list[Given]:
-    """Return what the file gives; what is wrong with the file or with its keys goes to `faults`."""
-    root = _root(path, faults)
-    found = []
-    for name, node, line in _entries(root, path, faults):
+def read(path: Path, environment: Mapping[str, str], faults: list[Fault]) -> list[Given] | None:
+    """Return what the file gives, None where it can't be read; what is wrong with it or its keys goes to `faults`."""
+    root, found = _root(path, faults), []
+    if root is None:
+        return None
+    for key, node in root.value:
+        name, line = str(key.value), key.start_mark.line + 1
         place = Place(Source.YAML, line, f"{path.name}:{line}")
         if name not in NAMES:
             faults.append(Fault(place, f"no setting {name!r}{nearest(name, list(NAMES))}"))
@@ -118,7 +120,7 @@ def _scalar(text: str, node: yaml.ScalarNode) -> Tree:
     return text
 
 
-def _root(path: Path, faults: list[Fault]) -> yaml.Node | None:
+def _root(path: Path, faults: list[Fault]) -> yaml.MappingNode | None:
     place = Place(Source.YAML, 0, "--config")
     try:
         root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
@@ -134,20 +136,14 @@ def _root(path: Path, faults: list[Fault]) -> yaml.Node | None:
     except yaml.YAMLError as error:
         faults.append(Fault(place, f"{path} is not YAML: {str(error).splitlines()[0]}"))
     else:
-        return root
+        if root is None:  # an empty file
+            return yaml.MappingNode("", [])
+        if isinstance(root, yaml.MappingNode):
+            return root
+        faults.append(Fault(Place(Source.YAML, 1, f"{path.name}:1"), "settings are `key: value` lines"))
     return None
 
 
 def _there_instead(path: Path) -> str:
     there = [path.with_name(name) for name in KNOWN_NAMES if path.with_name(name).is_file()]
     return f"; there is {there[0]}" if there else ""
-
-
-def _entries(root: yaml.Node | None, path: Path, faults: list[Fault]) -> Iterator[tuple[str, yaml.Node, int]]:
-    if root is None:
-        return
-    if not isinstance(root, yaml.MappingNode):
-        faults.append(Fault(Place(Source.YAML, 1, f"{path.name}:1"), "settings are `key: value` lines"))
-        return
-    for key, value in root.value:
-        yield str(key.value), value, key.start_mark.line + 1
