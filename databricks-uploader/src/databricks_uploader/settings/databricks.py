@@ -36,19 +36,16 @@ def _http_path(text: str) -> HttpPath:
 
 
 _PART = re.compile(r"`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^`.]+)")
+_DOTTED = re.compile(r"(`([^`]|``)+`|[^`.]+)(\.(`([^`]|``)+`|[^`.]+))*")
 _FORBIDDEN = re.compile(r"[/\s\x00-\x1f\x7f]")  # https://docs.databricks.com/sql/language-manual/sql-ref-names.html
 
 
 def parts(text: str) -> list[str]:
     """Return the parts of a dotted name; a back-quoted part may hold dots, and a doubled back-quote one of its own."""
-    found, position = [], 0
-    while match := _PART.match(text, position):
-        found.append(match["quoted"].replace("``", "`") if match["quoted"] else match["plain"])
-        position = match.end()
-        if position == len(text) or text[position] != ".":
-            break
-        position += 1
-    if position != len(text) or not found or any(_FORBIDDEN.search(part) for part in found):
+    if not _DOTTED.fullmatch(text):
+        raise ValueError
+    found = [(match["quoted"] or match["plain"]).replace("``", "`") for match in _PART.finditer(text)]
+    if any(_FORBIDDEN.search(part) for part in found):
         raise ValueError
     return found
 

@@ -51,7 +51,7 @@ def read_file(path: Path, faults: list[Fault]) -> tuple[dict[str, str], list[Giv
     go over several lines. A variable in a value is not expanded: that is a fault of the value.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         faults.append(Fault(Place(Source.ENV_FILE, 0, "--env-file"), f"no file {path}"))
         return {}, []
