@@ -67,6 +67,7 @@ def test_relative_paths_of_the_file_are_relative_to_it(tmp_path: Path, monkeypat
         ("once: maybe", "config.yaml:1: once takes true or false, not 'maybe'"),
         ("log_level: loud", "config.yaml:1: log_level takes one of debug, info, warning, error, not 'loud'"),
         ("\nintervall: 3", "config.yaml:2: no setting 'intervall', did you mean 'interval'?"),
+        ("NODE_ID: a", "config.yaml:1: no setting 'NODE_ID', did you mean 'node_id'?"),
         ("zzz: 3", "config.yaml:1: no setting 'zzz'"),
         ("interval: 1\nupload_interval: 2",
          "config.yaml:2: upload_interval has another value than config.yaml:1, which means the same"),

@@ -26,7 +26,7 @@ def read(path: Path, environment: Mapping[str, str], faults: list[Fault]) -> lis
         name, line = str(key.value), key.start_mark.line + 1
         place = Place(Source.YAML, line, f"{path.name}:{line}")
         if name not in NAMES:
-            faults.append(Fault(place, f"no setting {name!r}{nearest(name, list(NAMES))}"))
+            faults.append(Fault(place, f"no setting {name!r}{nearest(name.lower(), list(NAMES))}"))
         elif node.tag != _NULL:
             found.append(_given(name, node, place, path, environment))
     return found
