@@ -74,9 +74,23 @@ def test_the_example_with_all_settings_fits_the_schema_and_editors_find_the_sche
 @pytest.mark.parametrize(
     "text",
     [
+        "", "interval: 5", "interval: 5m", "interval: 0.5", "once: 1", "once: yes", "once: 'off'", "node_id: 7",
+        "node_id:", "spool_max_bytes: 64 MiB", "spool_max_bytes: ${ROOM}", "sqlite_table_name: 2026",
+        "create_tables: on",
+    ],
+)  # fmt: skip
+def test_the_schema_takes_what_the_program_takes(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    assert resolve(Sources({}, {"ROOM": "1GB"}, tmp_path / "config.yaml")).faults == ()
+    fastjsonschema.compile(json.loads(documents.schema_text()))(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "intervall: 5", "interval: soon", "interval: [5]", "once: maybe", "spool_max_bytes: 1G", "log_level: loud",
-        "filter_config: {a: {'=<': 1}}", "aggregate_config: {group_by: [a]}", "sanitize_config: {a: {b: c}}",
-        "pipelines: {}",
+        "node_id: [a]", "filter_config: {a: {'=<': 1}}", "aggregate_config: {group_by: [a]}",
+        "sanitize_config: {a: {b: c}}", "pipelines: {}",
     ],
 )  # fmt: skip
 def test_the_schema_refuses_what_the_program_refuses(text: str, tmp_path: Path) -> None:

@@ -178,6 +178,37 @@ def test_variables_in_values_are_expanded_and_a_doubled_dollar_is_one(tmp_path: 
     assert (found.node_id, found.interval) == ("north-${x}-3", 3)
 
 
+def test_values_of_rules_are_of_the_type_that_they_are_written_in(tmp_path: Path) -> None:
+    values = [
+        "1",
+        "1.5",
+        ".5",
+        "-2",
+        "true",
+        "null",
+        "'1'",
+        "text",
+        "012",
+        "1:30",
+        "1_000",
+        "2026-01-02",
+        "${N}",
+        "'${N}'",
+    ]
+    lines = "".join(f"\n      - {value}" for value in values)
+    found = resolve(Sources(FLAGS, {"N": "3"}, config(tmp_path, f"filter_config:\n  a:\n    in:{lines}\n")))
+    assert found.values["filter_config"] == {
+        "a": {"in": [1, 1.5, 0.5, -2, True, None, "1", "text", "012", "1:30", "1_000", "2026-01-02", 3, "3"]}
+    }
+
+
+@pytest.mark.parametrize("text", ["xxxxxxxx", "/path/to/x", "your_name"])
+def test_rules_may_hold_what_would_be_a_placeholder_elsewhere(text: str) -> None:
+    rules = '{"name": {"replace_value": "a", "with_value": "' + text + '"}}'
+    (fault,) = resolve(Sources(FLAGS, {"SANITIZE_CONFIG": rules})).faults
+    assert fault.text == "sanitize_config is not available in this version"
+
+
 def test_a_missing_file_is_named_and_the_one_that_is_there(tmp_path: Path) -> None:
     missing = tmp_path / "uploader-config.yaml"
     assert faults(resolve(Sources(FLAGS, config=missing))) == [f"--config: no file {missing}"]

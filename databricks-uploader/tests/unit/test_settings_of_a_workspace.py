@@ -118,6 +118,8 @@ def test_a_profile_gives_the_host_where_nothing_else_does(tmp_path: Path) -> Non
     [
         ({}, "no way to authenticate: set DATABRICKS_TOKEN, databricks_token_file, DATABRICKS_CLIENT_ID with "
              "DATABRICKS_CLIENT_SECRET, or DATABRICKS_CONFIG_PROFILE"),
+        ({**CLIENT, "DATABRICKS_AUTH_TYPE": "pat"}, "no way to authenticate: set DATABRICKS_TOKEN, "
+             "databricks_token_file, DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET, or DATABRICKS_CONFIG_PROFILE"),
         ({"DATABRICKS_CLIENT_ID": "me"}, "databricks_client_id needs databricks_client_secret"),
         ({"DATABRICKS_CLIENT_SECRET": "x"}, "databricks_client_secret needs databricks_client_id"),
         ({"DATABRICKS_TOKEN_FILE": "{f}/none"}, "databricks_token_file names no file: {f}/none"),

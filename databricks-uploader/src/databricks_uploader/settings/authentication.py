@@ -92,15 +92,15 @@ def _client(given: Mapping[str, Given]) -> Given | None:
 def faults(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[Fault]:
     """Yield what keeps a workspace from knowing us."""
     pair = ("databricks_client_id", "databricks_client_secret")
-    for one, other in (pair, pair[::-1]):
-        if one in given and other not in given:
-            yield Fault(given[one].place, f"{one} needs {other}")
+    alone = [(one, other) for one, other in (pair, pair[::-1]) if one in given and other not in given]
+    for one, other in alone:
+        yield Fault(given[one].place, f"{one} needs {other}")
     if "databricks_token_file" in given and values["databricks_token_file"] is not None:
         try:
             TokenFile(values["databricks_token_file"]).token()
         except MisfitError as misfit:
             yield Fault(given["databricks_token_file"].place, f"databricks_token_file {misfit}")
-    if chosen(values, given) is None and not any(name in given for name in pair):
+    if chosen(values, given) is None and not alone:
         yield Fault(
             MISSING,
             "no way to authenticate: set DATABRICKS_TOKEN, databricks_token_file, DATABRICKS_CLIENT_ID with "

@@ -3,7 +3,7 @@
 import re
 
 from databricks_uploader.model.workspace import Compute, Host, HttpPath, Schema, Volume
-from databricks_uploader.settings.kinds import Kind, MisfitError, choice
+from databricks_uploader.settings.kinds import TEXT, Kind, MisfitError, choice
 
 _HTTPS = 443
 _HOST = re.compile(r"(?P<name>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>\d{1,5}))?/?")
@@ -80,16 +80,14 @@ def _volume(text: str) -> Volume:
     return Volume(catalog, schema, name)
 
 
-_TEXT = {"type": "string", "minLength": 1}
-
-HOST = Kind("HOST", "a host name such as adb-1234567890123456.7.azuredatabricks.net", _host, _TEXT)
+HOST = Kind("HOST", "a host name such as adb-1234567890123456.7.azuredatabricks.net", _host, TEXT)
 HTTP_PATH = Kind(
     "PATH",
     "the path of a SQL warehouse (/sql/1.0/warehouses/ID) or of a cluster (/sql/protocolv1/o/ORG/CLUSTER)",
     _http_path,
-    _TEXT,
+    TEXT,
 )
-SCHEMA = Kind("NAME", "schema or catalog.schema", _schema, _TEXT)
-TABLE = Kind("NAME", "a table's name", _table, _TEXT)
-VOLUME = Kind("NAME", "catalog.schema.volume or /Volumes/catalog/schema/volume", _volume, _TEXT)
+SCHEMA = Kind("NAME", "schema or catalog.schema", _schema, TEXT)
+TABLE = Kind("NAME", "a table's name", _table, TEXT)
+VOLUME = Kind("NAME", "catalog.schema.volume or /Volumes/catalog/schema/volume", _volume, TEXT)
 AUTH_TYPE = choice("WAY", "pat", "oauth-m2m")

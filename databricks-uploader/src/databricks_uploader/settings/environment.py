@@ -18,7 +18,7 @@ _NEAR = 0.9
 def read(environment: Mapping[str, str], faults: list[Fault]) -> list[Given]:
     """Return what variables give; empty ones count as unset."""
     found = []
-    for name, text in environment.items():
+    for name, text in sorted(environment.items()):
         place = Place(Source.ENVIRONMENT, 0, f"environment {name}")
         if name in VARIABLES and text:
             found.append(Given(VARIABLES[name], name.lower(), text, place))

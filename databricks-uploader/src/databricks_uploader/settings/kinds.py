@@ -139,12 +139,14 @@ def _secret(text: str) -> Secret:
     return Secret(text)
 
 
-_TEXT = {"type": "string", "minLength": 1}
+TEXT: Mapping[str, Any] = {"type": ["string", "number", "boolean"], "minLength": 1}
+"""What YAML takes for a number is a name as well."""
+_SAID_BOOLEANS = {"enum": [True, False, "yes", "no", "on", "off", 1, 0]}
 _AS_DURATION = {"type": ["number", "string"], "minimum": 0, "pattern": r"^\s*[0-9.]+\s*(ms|s|min|m|h|d|[0-9. ])*$"}
 
-NAME = Kind("NAME", "a name", _name, _TEXT)
-PATH = Kind("PATH", "a path", _path, _TEXT)
-BOOLEAN = Kind("BOOL", "true or false", _boolean, {"type": "boolean"}, shown=lambda value: str(value).lower())
+NAME = Kind("NAME", "a name", _name, TEXT)
+PATH = Kind("PATH", "a path", _path, TEXT)
+BOOLEAN = Kind("BOOL", "true or false", _boolean, _SAID_BOOLEANS, shown=lambda value: str(value).lower())
 DURATION = Kind("TIME", "a time such as 30, 30s or 5m", _duration, _AS_DURATION, shown=shown_duration)
 POSITIVE_DURATION = Kind(
     "TIME", "a time above 0 such as 300, 30s or 5m", _positive_duration, _AS_DURATION, shown=shown_duration
@@ -156,4 +158,4 @@ SIZE = Kind(
     {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+\s*([KMGTkmgt]?(i?[Bb]|i))?$"},
     shown=shown_size,
 )
-SECRET = Kind("SECRET", "one word without spaces", _secret, _TEXT, secret=True)
+SECRET = Kind("SECRET", "one word without spaces", _secret, TEXT, secret=True)

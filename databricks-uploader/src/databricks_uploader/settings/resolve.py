@@ -10,9 +10,9 @@ from databricks_uploader.errors import ConfigError
 from databricks_uploader.settings import authentication, checks, environment, yaml_file
 from databricks_uploader.settings.given import Fault, Given, Place, Source
 from databricks_uploader.settings.kinds import MisfitError
-from databricks_uploader.settings.model import FLAGS, KEYS, Key, Settings
+from databricks_uploader.settings.model import FLAGS, KEYS, NAMES, Key, Settings
 from databricks_uploader.settings.rules import nearest
-from databricks_uploader.settings.suspects import suspicion
+from databricks_uploader.settings.suspects import filled_in, unquoted
 
 _HINT = "see databricks-uploader --help"
 _LONGEST_SHOWN = 80
@@ -64,7 +64,7 @@ def resolve(sources: Sources) -> Resolved:
     counting = _counting(given)
     named = counting.get("databricks_config_profile")
     if named is not None:
-        file = _value(FLAGS["--databricks-config-file"], counting.get("databricks_config_file"), [])
+        file = _value(NAMES["databricks_config_file"], counting.get("databricks_config_file"), [])
         counting = _counting([*authentication.profile(named, file, faults), *given])
     values = {key.name: _value(key, counting.get(key.name), faults) for key in KEYS}
     faults.extend(checks.together(values, counting))
@@ -136,19 +136,12 @@ def _value(key: Key, given: Given | None, faults: list[Fault]) -> Any:  # noqa: 
 def _parsed(given: Given) -> object:
     kind, value = given.key.kind, given.value
     if kind.structured:
-        native = given.place.source == Source.YAML or not isinstance(value, str)
-        return kind.parse(value if native else environment.from_json(_unsuspected(str(value))))
+        in_json = isinstance(value, str) and given.place.source != Source.YAML
+        return kind.parse(environment.from_json(unquoted(str(value))) if in_json else value)
     if not isinstance(value, str):
         raise MisfitError("takes one value")
-    parsed = kind.parse(_unsuspected(value))
+    parsed = kind.parse(filled_in(unquoted(value)))
     return (given.folder or Path()).absolute() / parsed if isinstance(parsed, Path) else parsed
-
-
-def _unsuspected(text: str) -> str:
-    why = suspicion(text)
-    if why is not None:
-        raise MisfitError(why)
-    return text
 
 
 def _misfit(given: Given, error: ValueError | KeyError) -> Fault:

@@ -22,9 +22,9 @@ def _property(key: Key, name: str) -> dict[str, Any]:
     meaning = key.help if name == key.name else f"The same as {key.name}."
     later = "" if key.available else " Not available in this version."
     default = {} if key.default_text is None else {"default": _plain(key)}
-    # ${NAME} may stand for any scalar, and an empty value for none.
+    # ${NAME} may stand for every value, and a key without a value for one that is not set.
     reference = {"type": ["string", "null"], "pattern": r"\$\{"}
-    return {"description": meaning + later, **default, "anyOf": [dict(key.kind.schema), {"type": "null"}, reference]}
+    return {"description": meaning + later, **default, "anyOf": [dict(key.kind.schema), reference]}
 
 
 def _plain(key: Key) -> object:

@@ -2,6 +2,8 @@
 
 import re
 
+from databricks_uploader.settings.kinds import MisfitError
+
 _QUOTED = re.compile(r"""(?P<quote>['"]).*(?P=quote)""", re.DOTALL)
 _PLACEHOLDERS = re.compile(
     r"""dapi[.x*…]*              # the beginning of a token
@@ -13,10 +15,15 @@ _PLACEHOLDERS = re.compile(
 )
 
 
-def suspicion(text: str) -> str | None:
-    """Return what is suspicious about a value, going on from the setting's name; None where nothing is."""
+def unquoted(text: str) -> str:
+    """Return `text`. Raises MisfitError where it still carries quotes."""
     if _QUOTED.match(text):
-        return "still carries its quotes: write the value without them"
+        raise MisfitError("still carries its quotes: write the value without them")
+    return text
+
+
+def filled_in(text: str) -> str:
+    """Return `text`. Raises MisfitError where it is what an example has for its reader to replace."""
     if _PLACEHOLDERS.fullmatch(text.strip()):
-        return "still has the placeholder of an example: replace it"
-    return None
+        raise MisfitError("still has the placeholder of an example: replace it")
+    return text

@@ -115,7 +115,7 @@ def _scalar(text: str, node: yaml.ScalarNode) -> Tree:
             return text.lower() in ("true", "yes", "on")
         case "int" if re.fullmatch(r"[+-]?(0|[1-9]\d*)", text):
             return int(text)
-        case "float" if re.fullmatch(r"[+-]?\d+\.\d*([eE][+-]?\d+)?", text):
+        case "float" if re.fullmatch(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", text):
             return float(text)
     return text
 
