@@ -1,11 +1,15 @@
 """Files of variables, and settings by precedence whatever gives them."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databricks_uploader.commands.show_config import drawn
+from databricks_uploader.errors import ConfigError
+from databricks_uploader.settings.model import KEYS, NAMES, VARIABLES, Key
 from databricks_uploader.settings.resolve import Resolved, Sources, resolve
 
 LEVELS = ("yaml", "env_file", "environment", "flag")
@@ -44,6 +48,30 @@ def test_any_assignment_of_values_to_sources_resolves_by_precedence(
         alone = {"--" + key.replace("_", "-"): by_level[deciding[0]][key]} if deciding else {}
         assert resolved.values[key] == resolve(Sources(alone)).values[key]
         assert (key in resolved.given) == bool(deciding)
+
+
+PIECES = st.sampled_from(
+    [
+        *NAMES, *VARIABLES, ": ", "=", "\n", "- ", "? ", "{", "}", "[", "]", "'", '"', "&a", "*a", "<<", "!!int", "${",
+        "X", "}", "$$", "\t", "  ", "1", "5m", "~", "~x", "null", "|", "#", "é", "\0", "%", "`", ".", "/", "e9", "1:30",
+        ">", "in",
+    ]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=14).map("".join)
+
+
+@given(yaml=TEXTS, variables=TEXTS, text=TEXTS, key=st.sampled_from(KEYS))
+def test_whatever_is_written_is_a_setting_or_a_fault(
+    yaml: str, variables: str, text: str, key: Key, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "c.yaml").write_text(yaml)
+    (folder / "v.env").write_text(variables)
+    given = dict.fromkeys(key.variables, text)
+    resolved = resolve(Sources({key.flags[0]: text}, {"X": text, **given}, folder / "c.yaml", folder / "v.env"))
+    with suppress(ConfigError):
+        resolved.settings()
+    assert drawn(resolved).splitlines()[0].split() == ["setting", "value", "from"]
 
 
 def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> Resolved:

@@ -130,7 +130,13 @@ def _name(text: str) -> str:
 def _path(text: str) -> Path:
     if re.match(r"[A-Za-z]:\\", text):
         raise MisfitError(f"is a Windows path: {text}; here paths look like /data/sensor.db")
-    return Path(_name(text)).expanduser()
+    if "\0" in text:
+        raise ValueError
+    path = Path(_name(text))
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name, or a user without a home: as a shell does
+        return path
 
 
 def _secret(text: str) -> Secret:
