@@ -31,6 +31,9 @@ types: $(VENV)/.dev ## strict types
 layers: $(VENV)/.dev ## the map of the package
 	cd $(PRODUCT) && $(BIN)/lint-imports --no-cache
 
+docs: $(VENV)/.dev ## write the generated parts of the documents
+	cd $(PRODUCT) && $(BIN)/python -m tests.support.documents
+
 bench: $(VENV)/.dev ## two million rows against the C scan of the same file
 	$(BIN)/python $(PRODUCT)/benchmarks/raw.py
 
@@ -57,4 +60,4 @@ $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long lint types layers bench clean lock
+.PHONY: help setup demo test test-long lint types layers docs bench clean lock

@@ -14,6 +14,8 @@ from pathlib import Path
 from arro3.core import ChunkedArray
 from deltalake import DeltaTable, QueryBuilder
 
+from databricks_uploader.settings.model import VARIABLES
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 UPLOADER = Path(sys.executable).parent / "databricks-uploader"
@@ -80,6 +82,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="how long to record")
     parser.add_argument("--folder", type=Path, default=ROOT / "demo-data", help="where everything goes")
     arguments = parser.parse_args()
+    for variable in VARIABLES:  # what is set for a workspace is not meant for this demo
+        os.environ.pop(variable, None)
     data: Path = arguments.folder
     data.mkdir(parents=True, exist_ok=True)
     database, lake, state = data / "sensor.db", data / "lake", data / "state"

@@ -1,63 +1,58 @@
 """The command line: arguments, exit codes, and what is printed to a person."""
 
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 
 from databricks_uploader import __version__
+from databricks_uploader.commands import show_config as shown_config
 from databricks_uploader.commands import state as state_commands
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.events import Event, Notice
-from databricks_uploader.settings.model import KEYS, Key
-from databricks_uploader.settings.read import read, read_some
+from databricks_uploader.flags import Program, options, with_typed
+from databricks_uploader.model.secret import masked
+from databricks_uploader.settings.resolve import Resolved, Sources, resolve
+from databricks_uploader.settings.schema import schema as json_schema
 from databricks_uploader.state import folder as state_folder
 from databricks_uploader.state.machine import this_machine
 
 _NAME = "databricks-uploader"
-_Command = Callable[..., Any]
-_Flags = Mapping[str, str]
 
 
-def _option(key: Key) -> Callable[[_Command], _Command]:
-    if isinstance(key.default, bool):
-        return click.option(key.flag, key.name, is_flag=True, flag_value="true", default=None, help=key.help)
-    shown = (
-        ""
-        if key.default is None
-        else f"  [default: {key.default:g}]"
-        if isinstance(key.default, float)
-        else f"  [default: {key.default}]"
-    )
-    return click.option(key.flag, key.name, metavar=key.metavar, help=key.help + shown)
-
-
-def _options(*names: str) -> Callable[[_Command], _Command]:
-    """Add --config and the flags of the settings of these names, of all settings where there is none."""
-
-    def add(command: _Command) -> _Command:
-        for key in reversed([k for k in KEYS if not names or k.name in names]):
-            command = _option(key)(command)
-        file = click.Path(path_type=Path)
-        return click.option("--config", type=file, metavar="FILE", help="YAML file with settings.")(command)
-
-    return add
-
-
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@options()
+@click.option("--show-config", is_flag=True, help="Print all settings and where each came from, then exit.")
 @click.version_option(__version__, prog_name=_NAME)
-@_options()
 @click.pass_context
-def program(context: click.Context, /, config: Path | None, **flags: str | None) -> None:
-    """Move rows, incrementally and exactly once, from a SQLite file into a Delta Lake table."""
-    context.obj = _given(config, flags)
-    if context.invoked_subcommand is None:
+def program(context: click.Context, /, *, show_config: bool, **typed: Any) -> None:  # noqa: ANN401  (click's values)
+    """Move rows, incrementally and exactly once, from a SQLite file into a Delta Lake table.
+
+    Settings come from the command line, from environment variables, from a YAML file and from defaults, in this
+    order: the first that has a setting decides. In YAML, a setting is written as its variable, in small letters.
+    """
+    context.obj = sources = with_typed(context.obj, typed)
+    if show_config:
+        resolved = _resolved(sources)
+        click.echo(shown_config.drawn(resolved))
+        resolved.settings()
+    elif context.invoked_subcommand is None:
+        settings = _resolved(sources).settings()
         from databricks_uploader import app  # noqa: PLC0415  (--help does without what uploading needs)
 
-        given, config_file = context.obj
-        context.exit(app.upload(read(given, config_file)))
+        context.exit(app.upload(settings))
+
+
+@program.command()
+@click.pass_obj
+def schema(earlier: Sources, /) -> None:
+    """Print a JSON Schema of the YAML file."""
+    resolve(Sources(unknown_flags=earlier.unknown_flags)).checked()
+    click.echo(json.dumps(json_schema(), indent=2))
 
 
 @program.group()
@@ -66,58 +61,65 @@ def state() -> None:
 
 
 @state.command()
-@_options("state_dir")
+@options("state_dir")
 @click.pass_obj
-def show(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
+def show(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Print what is remembered."""
-    folder = _state_folder(_settings(earlier, config, flags))
+    folder = _state_folder(_settings(earlier, typed))
     click.echo(state_commands.show(folder, this_machine()))
 
 
 @state.command()
-@_options("state_dir", "sqlite")
+@options("state_dir", "sqlite")
 @click.pass_obj
-def adopt(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
+def adopt(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Go on here: this machine, or this database file, takes the place of the remembered one."""
-    settings = _settings(earlier, config, flags)
+    settings = _settings(earlier, typed)
     click.echo(state_commands.adopt(_state_folder(settings), this_machine(), settings["sqlite"]))
 
 
 @state.command()
-@_options("state_dir")
+@options("state_dir")
 @click.pass_obj
-def reset(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
+def reset(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Forget everything, the node's id included."""
-    click.echo(state_commands.reset(_state_folder(_settings(earlier, config, flags))))
+    click.echo(state_commands.reset(_state_folder(_settings(earlier, typed))))
 
 
 @state.command()
-@_options("state_dir")
+@options("state_dir")
 @click.pass_obj
-def rebuild(earlier: tuple[_Flags, Path | None], /, config: Path | None, **flags: str | None) -> None:
+def rebuild(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Forget where each pipeline stands; the next start takes that from its target table."""
-    click.echo(state_commands.rebuild(_state_folder(_settings(earlier, config, flags))))
+    click.echo(state_commands.rebuild(_state_folder(_settings(earlier, typed))))
 
 
 def main() -> None:
     """Run the program; an error that a person can mend is one message and its exit code."""
     try:
-        program(prog_name=_NAME)
+        sys.exit(program(prog_name=_NAME, standalone_mode=False))
+    except click.ClickException as error:
+        text = StringIO()
+        error.show(text)
+        click.echo(masked(text.getvalue()), err=True, nl=False)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
     except UploaderError as error:
-        click.echo(f"{_NAME}: {error} — {error.hint}", err=True)
+        ending = "\n" if "\n" in str(error) else " — "
+        click.echo(f"{_NAME}: {error}{ending}{error.hint}", err=True)
         sys.exit(error.exit_code)
 
 
-def _given(config: Path | None, flags: Mapping[str, str | None]) -> tuple[dict[str, str], Path | None]:
-    return {name: text for name, text in flags.items() if text is not None}, config
+def _resolved(sources: Sources) -> Resolved:
+    resolved = resolve(sources)
+    for warning in resolved.warnings:
+        click.echo(f"{_NAME}: warning: {warning}", err=True)
+    return resolved
 
 
-def _settings(
-    earlier: tuple[_Flags, Path | None], config: Path | None, flags: Mapping[str, str | None]
-) -> dict[str, Any]:
-    """Join what stood before the subcommand and after it."""
-    given, config_file = _given(config, flags)
-    return read_some({**earlier[0], **given}, config_file or earlier[1])
+def _settings(earlier: Sources, typed: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _resolved(with_typed(earlier, typed)).checked()
 
 
 def _state_folder(settings: Mapping[str, Any]) -> Path:

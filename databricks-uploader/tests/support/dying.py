@@ -22,7 +22,7 @@ from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.observability import log
 from databricks_uploader.ports import Page, Ports, Reading
 from databricks_uploader.runner import Pace, run
-from databricks_uploader.settings.read import read
+from databricks_uploader.settings.resolve import Sources, resolve
 from databricks_uploader.state import folder as state_folder
 
 POINTS = {
@@ -97,8 +97,7 @@ MUTANTS = {"look-up": WithoutLookUp, "name": WithoutName, "look-up,name": Withou
 
 def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int:
     """Run; the exit code is that of the program, if it survives."""
-    names = [a.removeprefix("--").replace("-", "_") for a in arguments[::2]]
-    settings = read(dict(zip(names, arguments[1::2], strict=True)), None)
+    settings = resolve(Sources(dict(zip(arguments[::2], arguments[1::2], strict=True)))).settings()
     log.configure("warning")
     assert settings.state_dir is not None
     folder = settings.state_dir

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from databricks_uploader.settings.model import VARIABLES
+
 PROGRAM = Path(sys.executable).parent / "databricks-uploader"
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", re.MULTILINE)
 
@@ -23,10 +25,16 @@ class Result:
     """Standard error, without the times of log lines."""
 
 
-def run(*arguments: str | Path, cwd: Path | None = None, prefix: tuple[str, ...] = ()) -> Result:
+def run(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    prefix: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Result:
     """Run the program to its end."""
     command = [*prefix, str(PROGRAM), *(str(a) for a in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False, env=_plain())
+    variables = {**plain_environment(), **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False, env=variables)
     return Result(done.returncode, done.stdout, _TIME.sub("", done.stderr))
 
 
@@ -34,7 +42,7 @@ def run(*arguments: str | Path, cwd: Path | None = None, prefix: tuple[str, ...]
 def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Run the program meanwhile; killed if it is still there at the end."""
     command = [str(PROGRAM), *(str(a) for a in arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=_plain()) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=plain_environment()) as process:
         try:
             yield process
         finally:
@@ -62,5 +70,6 @@ def wait_until_open(process: "subprocess.Popen[str]", path: Path) -> None:
     raise AssertionError(f"it ended with {process.returncode} before {path} was open")
 
 
-def _plain() -> Mapping[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("DATABRICKS", "SQLITE", "STATE"))}
+def plain_environment() -> Mapping[str, str]:
+    """Return this process's environment without any setting."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES}

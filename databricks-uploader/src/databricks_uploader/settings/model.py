@@ -1,11 +1,22 @@
-"""The settings, each with its name, its meaning and its default."""
+"""The settings, each with its names, its kind, its meaning and its default: one row of one table."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
+from databricks_uploader.settings import databricks, rules
+from databricks_uploader.settings.kinds import (
+    BOOLEAN,
+    DURATION,
+    NAME,
+    PATH,
+    POSITIVE_DURATION,
+    SECRET,
+    SIZE,
+    Kind,
+    choice,
+)
 
 
 @dataclass(frozen=True)
@@ -28,91 +39,82 @@ class Settings:
 
 @dataclass(frozen=True)
 class Key:
-    """One setting: its YAML name, its flag, and how a person's text becomes its value."""
+    """One setting. Every name gives a YAML key, a variable in capitals and a flag with hyphens."""
 
+    group: str
     name: str
-    flag: str
-    parse: Callable[[str], Any]
+    kind: Kind
     help: str
-    default: Any = None
+    default_text: str | None = None
+    """As a person would write it; None where the setting is unset unless given."""
     aliases: tuple[str, ...] = ()
-    metavar: str = "TEXT"
+    short_flags: tuple[str, ...] = ()
+    flag_only: bool = False
+    """Whether it is said for one run, and has neither YAML key nor variable."""
+    available: bool = True
+    """Whether this version can carry it out; if not, any value but the default is a fault."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The setting's YAML keys."""
+        return () if self.flag_only else (self.name, *self.aliases)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The setting's flags, the one to be shown first."""
+        return (*self.short_flags, *(f"--{name.replace('_', '-')}" for name in (self.name, *self.aliases)))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The setting's environment variables."""
+        return tuple(name.upper() for name in self.names)
+
+    @property
+    def default(self) -> Any:  # noqa: ANN401  (each key has its own type)
+        """The value where none is given."""
+        return None if self.default_text is None else self.kind.parse(self.default_text)
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 10**9:
-        raise ValueError
-    return value
-
-
-def _positive_seconds(text: str) -> float:
-    value = _seconds(text)
-    if value == 0:
-        raise ValueError
-    return value
-
-
-def _bytes(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def _boolean(text: str) -> bool:
-    return {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "on": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "off": False,
-    }[text.lower()]
-
-
-def _level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise ValueError
-    return text.lower()
-
-
-def _name(text: str) -> str:
-    if not text.strip():
-        raise ValueError
-    return text
-
+_later = partial(Key, available=False)
+_SOURCE, _TARGET, _WORKSPACE, _STEPS, _RUN = "Source", "Target tables", "Databricks workspace", "Steps", "Running"
+GROUPS = (_SOURCE, _TARGET, _WORKSPACE, _STEPS, _RUN)
 
 KEYS = (
-    Key("sqlite", "--sqlite", Path, "SQLite database to read.", aliases=("sqlite_path",), metavar="FILE"),
-    Key("sqlite_table_name", "--sqlite-table", _name, "Table to read; by default the only one.", metavar="NAME"),
-    Key("timestamp_col", "--timestamp-col", _name, "Column with the rows' time; by default found.", metavar="COL"),
-    Key("delta_path", "--delta-path", Path, "Folder of local Delta tables to load into.", metavar="DIR"),
-    Key("databricks_table", "--table", _name, "Target table raw_NAME; by default the source table's.", metavar="NAME"),
-    Key("state_dir", "--state-dir", Path, "Folder of our own state; /state, else ./state.", metavar="DIR"),
-    Key("node_id", "--node-id", _name, "Name of this node; by default made of host name and machine id.", metavar="ID"),
-    Key("interval", "--interval", _positive_seconds, "Seconds between two cycles.", 300.0, ("upload_interval",), "S"),
-    Key("once", "--once", _boolean, "Upload what there is, then exit.", default=False),
-    Key("retry_for", "--retry-for", _seconds, "With --once: seconds to keep trying.", 60.0, metavar="S"),
-    Key("spool_max_bytes", "--spool-max-bytes", _bytes, "Limit of files waiting to be loaded.", 256 << 20, metavar="N"),
-    Key("log_level", "--log-level", _level, f"One of {', '.join(LOG_LEVELS)}.", "info", metavar="L"),
+    Key(_SOURCE, "sqlite", PATH, "SQLite database to read.", aliases=("sqlite_path",)),
+    Key(_SOURCE, "sqlite_table_name", NAME, "Table to read; unset: the only one.", short_flags=("--sqlite-table",)),
+    Key(_SOURCE, "timestamp_col", NAME, "Column with the rows' time; unset: found by name or type."),
+    Key(_TARGET, "delta_path", PATH, "Folder of local Delta tables to load into."),
+    Key(_TARGET, "databricks_table", databricks.TABLE,
+        "Target table without its prefix; unset: the source table's name.", short_flags=("--table",)),
+    _later(_TARGET, "create_tables", BOOLEAN, "Create target tables that are not there.", "true"),
+    _later(_WORKSPACE, "databricks_host", databricks.HOST, "The workspace's host name."),
+    _later(_WORKSPACE, "databricks_http_path", databricks.HTTP_PATH, "HTTP path of a SQL warehouse or a cluster."),
+    _later(_WORKSPACE, "databricks_database", databricks.SCHEMA, "Schema of the tables, or catalog.schema."),
+    _later(_WORKSPACE, "databricks_volume", databricks.VOLUME, "Volume that files are put into to be loaded."),
+    _later(_WORKSPACE, "databricks_token", SECRET, "Access token; better as a variable or in databricks_token_file."),
+    _later(_WORKSPACE, "databricks_token_file", PATH, "File with the access token, read again when it changes."),
+    _later(_WORKSPACE, "databricks_client_id", NAME, "Client id of a service principal (OAuth)."),
+    _later(_WORKSPACE, "databricks_client_secret", SECRET, "Its secret."),
+    _later(_WORKSPACE, "databricks_config_profile", NAME, "Profile of the Databricks configuration file to use."),
+    _later(_WORKSPACE, "databricks_config_file", PATH, "That file.", "~/.databrickscfg"),
+    _later(_WORKSPACE, "databricks_auth_type", databricks.AUTH_TYPE, "Way to authenticate; unset: the first possible."),
+    _later(_STEPS, "enable_sanitize", BOOLEAN, "Sanitize rows; they go into secure_ tables.", "false"),
+    _later(_STEPS, "sanitize_config", rules.SANITIZE, "Rules for sanitizing."),
+    _later(_STEPS, "enable_filter", BOOLEAN, "Filter rows; they go into filtered_ tables.", "false"),
+    _later(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
+    _later(_STEPS, "enable_aggregate", BOOLEAN, "Aggregate rows; they go into aggregated_ tables.", "false"),
+    _later(_STEPS, "aggregate_config", rules.AGGREGATE, "Rules for aggregating."),
+    _later(_STEPS, "pipelines", rules.PIPELINES, "Several pipelines, each with its own steps and target table."),
+    Key(_RUN, "state_dir", PATH, "Folder of the uploader's own state; unset: /state, or ./state where there is none."),
+    Key(_RUN, "node_id", NAME, "Name of this node; unset: made of host name and machine id."),
+    Key(_RUN, "interval", POSITIVE_DURATION, "Time between two cycles.", "5m", ("upload_interval",)),
+    Key(_RUN, "once", BOOLEAN, "Upload what there is, then exit.", "false"),
+    Key(_RUN, "retry_for", DURATION, "With once: how long to keep trying.", "1m"),
+    Key(_RUN, "spool_max_bytes", SIZE, "Limit of the files that wait to be loaded.", "256MiB"),
+    Key(_RUN, "log_level", choice("LEVEL", "debug", "info", "warning", "error"), "The least that is logged.", "info"),
+    _later(_RUN, "run_query", NAME, "Print what a query returns (INFO: what the table is), then exit.", flag_only=True),
 )  # fmt: skip
 
-EXPECTED: dict[Callable[[str], Any], str] = {
-    _seconds: "a number of seconds",
-    _positive_seconds: "a number of seconds above 0",
-    _bytes: "a number of bytes above 0",
-    _boolean: "true or false",
-    _level: f"one of {', '.join(LOG_LEVELS)}",
-    _name: "a name",
-}
-"""What a parser takes, in a person's words."""
-
-NOT_YET = (
-    "databricks_host", "databricks_http_path", "databricks_token", "databricks_database",
-    "enable_sanitize", "enable_filter", "enable_aggregate", "sanitize_config", "filter_config", "aggregate_config",
-    "pipelines",
-)  # fmt: skip
-"""Settings that the product knows and this version can't carry out: a fault, never ignored."""
+NAMES = {name: key for key in KEYS for name in key.names}
+VARIABLES = {variable: key for key in KEYS for variable in key.variables}
+FLAGS = {flag: key for key in KEYS for flag in key.flags}
