@@ -75,7 +75,7 @@ def _target(call: Call) -> tuple[Name, DeltaTable]:
 
 def _run(call: Call, sql: str) -> pa.Table:
     try:
-        return call.run(reading.local_files(replace(call, sql=sql)))
+        return call.run(reading.as_it_is_here(replace(call, sql=sql)))
     except errors.WarehouseError as error:
         raise reading.named_fully(call, error) from error
 

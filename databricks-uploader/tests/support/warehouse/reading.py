@@ -1,6 +1,7 @@
 """Statements that only read: the engine runs them as they are, once rights are checked and file paths are local."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.support.warehouse import errors, information_schema, privileges, sqltext
@@ -16,24 +17,38 @@ def query(call: Call) -> Result:
     may_read(call)
     shown = information_schema.shown(call)
     try:
-        return Result(call.run(local_files(replace(call, sql=shown))))
+        return Result(call.run(as_it_is_here(replace(call, sql=shown))))
     except errors.WarehouseError as error:
         raise named_fully(call, error) from error
 
 
 def may_read(call: Call, *, but: Name | None = None) -> None:
     """Raise WarehouseError unless the session may SELECT from every table that is named, `but` one."""
-    for written in sqltext.tables_named(call.sql):
-        if len(sqltext.parts(written)) > 3 or sqltext.parts(written)[0] == "parquet":
-            continue
-        name = call.session.name(written)
+    for name, _, _ in _named(call):
         if name.catalog not in call.tools.catalog.names:
             raise errors.TABLE_OR_VIEW_NOT_FOUND.error(name=name.quoted)
         if name != but and name.schema != INFORMATION_SCHEMA and call.tools.catalog.has_table(name):
             call.tools.privileges.require(call.session.principal, "SELECT", privileges.table(name))
 
 
-def local_files(call: Call) -> str:
+def as_it_is_here(call: Call) -> str:
+    """Return the statement as the engine takes it: tables' names in the case they have here, files where they lie."""
+    written, since = [], 0
+    for name, start, end in _named(call):
+        if call.tools.catalog.has_table(name):
+            written += [call.sql[since:start], call.sql[start:end].lower()]
+            since = end
+    return _local_files(replace(call, sql="".join(written) + call.sql[since:]))
+
+
+def _named(call: Call) -> Iterator[tuple[Name, int, int]]:
+    for start, end in sqltext.tables_named(call.sql):
+        parts = sqltext.parts(call.sql[start:end])
+        if len(parts) <= 3 and parts[0] != "parquet":
+            yield call.session.name(call.sql[start:end]), start, end
+
+
+def _local_files(call: Call) -> str:
     """Return the statement with `format.`/Volumes/…`` pointing at the files here.
 
     https://docs.databricks.com/query/formats/parquet. Raises WarehouseError without READ VOLUME, for a path that isn't
@@ -62,8 +77,7 @@ def named_fully(call: Call, error: errors.WarehouseError) -> errors.WarehouseErr
     """Return `error` with a missing table's whole name: the engine says only the last part of it."""
     if error.condition is not errors.TABLE_OR_VIEW_NOT_FOUND:
         return error
-    for written in sqltext.tables_named(call.sql):
-        name = call.session.name(written)
+    for name, _, _ in _named(call):
         if not call.tools.catalog.has_table(name):
             return errors.TABLE_OR_VIEW_NOT_FOUND.error(name=name.quoted)
     return error

@@ -42,6 +42,7 @@ class Sail:
                 stderr=sink,
                 env=environment,
                 text=True,
+                start_new_session=True,  # Ctrl-C in a terminal is for us; we end it
             )
         self._lock = threading.RLock()
         self._place = (default, "default")

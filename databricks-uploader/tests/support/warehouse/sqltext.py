@@ -100,16 +100,16 @@ _SOURCE = re.compile(
 _NEXT = re.compile(rf"(?:\s+(?:AS\s+)?(?!ON\b|WHERE\b|JOIN\b)[A-Za-z_]\w*)?\s*,\s*({NAME})(?!\s*\()", re.IGNORECASE)
 
 
-def tables_named(sql: str) -> list[str]:
-    """Return the names, as written, of what could be tables in `sql`: after FROM, JOIN, INTO, USING, … and commas.
+def tables_named(sql: str) -> list[tuple[int, int]]:
+    """Return where `sql` names what could be tables: after FROM, JOIN, INTO, USING, … and commas.
 
     Some may be other things (a CTE, a column in EXTRACT(… FROM …)): ask the catalog which exist.
     """
     text, found = code(sql), []
     for match in _SOURCE.finditer(text):
-        found.append(match[1])
+        found.append(match.span(1))
         following = _NEXT.match(text, match.end())
         while following:
-            found.append(following[1])
+            found.append(following.span(1))
             following = _NEXT.match(text, following.end())
     return found

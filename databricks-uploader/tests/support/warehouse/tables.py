@@ -77,7 +77,7 @@ def _rewritten(call: Call, name: Name, found: re.Match[str]) -> tuple[str, Extra
 def _query(call: Call, query: str) -> str:
     asked = replace(call, sql=query)
     reading.may_read(asked)
-    return reading.local_files(asked)
+    return reading.as_it_is_here(asked)
 
 
 def _clauses(clauses: str) -> tuple[str, tuple[str, ...]]:
