@@ -1,14 +1,14 @@
 """Small ways to talk to the local warehouse in tests: SQL by the connector, REST by urllib3."""
 
 import io
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 from databricks.sql.client import Connection
-
 from tests.support.warehouse import Warehouse
 
 FILES, DIRECTORIES = "/api/2.0/fs/files", "/api/2.0/fs/directories"
@@ -45,3 +45,34 @@ def put_rows(warehouse: Warehouse, path: str, ids: Sequence[int], **columns: Any
     body = parquet({"id": pa.array(ids, pa.int64()), **columns})
     if put(warehouse, path, body) != 204:
         raise AssertionError(f"{path} was not uploaded")
+
+
+class Background:
+    """A call that another thread makes; its result, or what it raised, is there for who asks."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._got: Any = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._got = self._call()
+        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+            self._error = error
+
+    def result(self) -> Any:
+        """Return what the call returned, or raise what it raised."""
+        self._thread.join(60)
+        if self._error is not None:
+            raise self._error
+        return self._got
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; the test's own time limit ends it otherwise."""
+    pause = threading.Event()
+    while not condition():
+        pause.wait(0.005)

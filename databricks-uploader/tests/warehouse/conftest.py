@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,6 @@ import pytest
 from databricks import sql
 from databricks.sql.auth import retry
 from databricks.sql.client import Connection
-
 from tests.support.warehouse import Options, Warehouse
 
 # As short as the connector lets it be: a dropped connection is tried again after 0.1 s, an answer 503 after 5 s.
@@ -18,6 +18,18 @@ IMPATIENT: dict[str, Any] = {
     "_retry_stop_after_attempts_count": 3,
     "_socket_timeout": 60,
 }
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 Connect = Callable[..., Connection]
 Start = Callable[..., Warehouse]
 
@@ -60,5 +72,5 @@ def connect() -> Iterator[Connect]:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the connector's retry policy would have slept: its module has a clock that doesn't wait."""
     seconds: list[float] = []
-    monkeypatch.setattr(retry, "time", SimpleNamespace(time=retry.time.time, sleep=seconds.append))
+    monkeypatch.setattr(retry, "time", SimpleNamespace(time=time.time, sleep=seconds.append))
     return seconds

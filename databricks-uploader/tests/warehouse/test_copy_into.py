@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from databricks.sql.client import Connection
 from databricks.sql.exc import ServerOperationError
-
 from tests.support.warehouse import Unsettled, Warehouse
 from tests.support.warehouse_client import parquet, put, put_rows, run
 from tests.warehouse.conftest import Connect, Start

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from databricks.sql.exc import RequestError, ServerOperationError
-
 from tests.support.warehouse import Warehouse, errors
 from tests.support.warehouse.errors import Basis, Condition
 from tests.support.warehouse_client import rest, run
@@ -91,7 +90,7 @@ def test_what_is_not_done_here_is_refused_by_name(shared: Warehouse, connect: Co
 
 
 def test_a_missing_table_is_named_in_full(shared: Warehouse, connect: Connect) -> None:
-    with pytest.raises(ServerOperationError, match="`main`.`edge`.`nope`"):
+    with pytest.raises(ServerOperationError, match="`main`\\.`edge`\\.`nope`"):
         run(connect(shared, schema="edge"), "SELECT * FROM nope")
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from tests.support.warehouse import Warehouse
 from tests.support.warehouse_client import put_rows, run
 from tests.warehouse.conftest import Connect
@@ -362,8 +361,12 @@ def test_metadata_calls_list_catalogs_schemas_tables_and_columns(shared: Warehou
     run(connection, "CREATE OR REPLACE TABLE listed (id BIGINT, at TIMESTAMP)")
     with connection.cursor() as cursor:
         assert ("main",) in [tuple(row) for row in cursor.catalogs().fetchall()]
-        assert [row.TABLE_SCHEM for row in cursor.schemas(catalog_name="main", schema_name="edg_").fetchall()] == ["edge"]
-        assert [row.TABLE_NAME for row in cursor.tables(schema_name="edge", table_name="list%").fetchall()] == ["listed"]
+        assert [row.TABLE_SCHEM for row in cursor.schemas(catalog_name="main", schema_name="edg_").fetchall()] == [
+            "edge"
+        ]
+        assert [row.TABLE_NAME for row in cursor.tables(schema_name="edge", table_name="list%").fetchall()] == [
+            "listed"
+        ]
         found = cursor.columns(schema_name="edge", table_name="listed").fetchall()
         assert [(row.COLUMN_NAME, row.TYPE_NAME) for row in found] == [("id", "BIGINT"), ("at", "TIMESTAMP")]
 

@@ -37,11 +37,10 @@ def copy_into(call: Call) -> Result:
     asked = parse(call.sql)
     name = call.session.name(asked.target)
     source = _source(call, asked)
-    with call.tools.sail.exclusive():
-        table = call.tools.catalog.delta(name, errors.COPY_NO_TABLE)
-        call.tools.privileges.require(call.session.principal, "MODIFY", privileges.table(name))
-        files, corrupt = _to_load(call, asked, source, table)
-        rows = _load(call, asked, name, table, files) if files else 0
+    table = call.tools.catalog.delta(name, errors.COPY_NO_TABLE)
+    call.tools.privileges.require(call.session.principal, "MODIFY", privileges.table(name))
+    files, corrupt = _to_load(call, asked, source, table)
+    rows = _load(call, asked, name, table, files) if files else 0
     counts = {"num_affected_rows": rows, "num_inserted_rows": rows, "num_skipped_corrupt_files": corrupt}
     return counted(counts, rows)
 

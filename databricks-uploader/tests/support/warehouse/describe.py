@@ -107,8 +107,7 @@ def optimize(call: Call) -> Result:
     """Put small files together."""
     name, opened = _read(call)
     call.tools.privileges.require(call.session.principal, "MODIFY", privileges.table(name))
-    with call.tools.sail.exclusive():
-        metrics = opened.optimize.compact()
+    metrics = opened.optimize.compact()
     return Result(pa.table({"path": [f"dbfs:/local/{name}"], "metrics": [json.dumps(metrics)]}))
 
 

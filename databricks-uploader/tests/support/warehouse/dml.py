@@ -22,9 +22,8 @@ _COLUMNS = re.compile(
 def insert(call: Call) -> Result:
     """Run INSERT INTO or OVERWRITE; columns that are not listed are NULL."""
     _, table = _target(call)
-    with call.tools.sail.exclusive():
-        answer = _run(call, _all_columns(call, table))
-        rows = int(answer.column(0)[0].as_py())
+    answer = _run(call, _all_columns(call, table))
+    rows = int(answer.column(0)[0].as_py())
     return counted({"num_affected_rows": rows, "num_inserted_rows": rows}, rows)
 
 
@@ -52,13 +51,12 @@ def _changed(call: Call, metrics: dict[str, str]) -> Result:
     """Run what changes rows; answer the sum of `metrics` of its commit, and each that has a name of its own."""
     name, table = _target(call)
     call.tools.privileges.require(call.session.principal, "SELECT", privileges.table(name))
-    with call.tools.sail.exclusive():
-        _run(call, call.sql)
-        after = call.tools.catalog.delta(name)
-        if after.schema() != table.schema():
-            call.tools.catalog.register(call.tools.sail, name)
-        # What changes nothing commits nothing: the newest commit is then another statement's.
-        written = after.history(1)[0].get("operationMetrics", {}) if after.version() > table.version() else {}
+    _run(call, call.sql)
+    after = call.tools.catalog.delta(name)
+    if after.schema() != table.schema():
+        call.tools.catalog.register(call.tools.sail, name)
+    # What changes nothing commits nothing: the newest commit is then another statement's.
+    written = after.history(1)[0].get("operationMetrics", {}) if after.version() > table.version() else {}
     counts = {metric: int(written.get(metric) or 0) for metric in metrics}
     total = sum(counts.values())
     named = {metrics[metric]: count for metric, count in counts.items() if metrics[metric]}

@@ -73,7 +73,8 @@ def execute(tools: Tools, session: Session, sql: str, bound: Sequence[Any] = ())
     for pattern, handler in _RULES:
         found = pattern.match(head)
         if found:
-            return handler(Call(statement, session, tools, found))
+            with tools.sail.exclusive():  # what is looked up first must still hold when it is done
+                return handler(Call(statement, session, tools, found))
     if _VERBS.match(head):
         raise errors.UNSUPPORTED.error(what=head[:80])
     raise errors.PARSE_SYNTAX_ERROR.error(near=f"'{head.split(' ')[0]}'")

@@ -46,7 +46,12 @@ class Sail:
             )
         self._lock = threading.RLock()
         self._place = (default, "default")
-        self._spark = _session(self._port(log))
+        self._spark: SparkSession | None = None
+        try:
+            self._spark = _session(self._port(log))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -74,13 +79,16 @@ class Sail:
     def close(self) -> None:
         """End the session and the process."""
         with self._lock:
-            self._spark.stop()
+            if self._spark:
+                self._spark.stop()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
                     stream.close()
             self._process.wait(10)
 
     def _run(self, text: str) -> pa.Table:
+        if self._spark is None:
+            raise RuntimeError("the engine is not started")
         try:
             return self._spark.sql(text).toArrow()
         except PySparkException as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 NAME = r"(?:`[^`]+`|[A-Za-z_]\w*)(?:\s*\.\s*(?:`[^`]+`|[A-Za-z_]\w*))*"
 _SKIPPED = re.compile(
-    r"""(?P<literal>[rR]?'(?:[^'\\]|\\.|'')*'|[rR]?"(?:[^"\\]|\\.|"")*")"""
+    r"""(?P<literal>[rR]?'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|[rR]?"[^"\\]*(?:(?:\\.|"")[^"\\]*)*")"""
     r"""|(?P<name>`[^`]*`)|(?P<comment>--[^\n]*|/\*.*?\*/)""",
     re.DOTALL,
 )
