@@ -4,6 +4,7 @@ Sail's catalog lives in memory and belongs to a session, so all of a warehouse's
 what is on disk is registered anew at every start (`catalog.py`).
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -81,6 +82,9 @@ class Sail:
         with self._lock:
             if self._spark:
                 self._spark.stop()
+                # Else each engine that ever ran would be asked once more when the process ends.
+                atexit.unregister(self._spark.client._cleanup_ml_cache)
+                self._spark = None
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
                     stream.close()
@@ -102,8 +106,9 @@ class Sail:
 
 
 def _session(port: int) -> SparkSession:
-    address = f"sc://127.0.0.1:{port}/;session_id={uuid.uuid4()}"
-    session = SparkSession.builder.remote(address).create()
+    session = SparkSession(f"sc://127.0.0.1:{port}/;session_id={uuid.uuid4()}")
     # The default is minutes of silence when the engine has died.
     session.client.set_retry_policies([DefaultPolicy(max_retries=2, max_backoff=500)])
+    # Reattaching takes a thread pool that all clients of a process share; the end of one would wait for the others'.
+    session.client.disable_reattachable_execute()
     return session
