@@ -30,7 +30,8 @@ def parquet(columns: Mapping[str, Any]) -> bytes:
 
 def rest(warehouse: Warehouse, method: str, path: str, token: str = "", **more: Any) -> urllib3.BaseHTTPResponse:
     """Send one request, once, as the admin or with another token."""
-    headers = {"Authorization": f"Bearer {token or warehouse.token}", **more.pop("headers", {})}
+    given = {name.title(): value for name, value in more.pop("headers", {}).items()}
+    headers = {"Authorization": f"Bearer {token or warehouse.token}"} | given
     with urllib3.PoolManager(ca_certs=str(warehouse.certificate)) as pool:
         return pool.request(method, f"{warehouse.url}{path}", headers=headers, retries=False, **more)
 

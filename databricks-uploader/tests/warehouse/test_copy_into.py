@@ -2,6 +2,7 @@
 
 import itertools
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from databricks.sql.client import Connection
 from databricks.sql.exc import ServerOperationError
 from tests.support.warehouse import Unsettled, Warehouse
-from tests.support.warehouse_client import parquet, put, put_rows, run
+from tests.support.warehouse_client import Background, parquet, put, put_rows, run
 from tests.warehouse.conftest import Connect, Start
 
 _NUMBERS = itertools.count()
@@ -104,6 +105,12 @@ def test_select_casts_and_renames(case: Case) -> None:
     )
     assert case.copy("FILES = ('a.parquet')", source) == (1, 1, 0)
     assert case.rows("id, device, at, amount") == [(7, "x", None, Decimal("1.50"))]
+
+
+def test_select_can_ask_for_no_metadata_here(case: Case) -> None:
+    case.put("a.parquet", [1])
+    source = f"(SELECT id, _metadata.file_name AS device FROM '{case.folder}')"
+    assert "[LOCAL_WAREHOUSE_UNSUPPORTED]" in failure(case, source=source)
 
 
 def test_pattern_is_a_glob_of_one_folder(case: Case) -> None:
@@ -231,6 +238,30 @@ def test_a_folder_without_files_and_a_table_that_is_not_there_are_named(case: Ca
 )
 def test_a_clause_that_is_not_done_here_is_refused(case: Case, clauses: str) -> None:
     assert "[LOCAL_WAREHOUSE_UNSUPPORTED]" in failure(case, clauses)
+
+
+def test_files_lie_below_the_source(case: Case) -> None:
+    assert "[COPY_INTO_SYNTAX_ERROR]" in failure(case, "FILES = ('../other.parquet')")
+
+
+def test_a_replaced_table_keeps_its_ledger(case: Case) -> None:
+    # Assumed: the README says what would settle it.
+    case.put("a.parquet", [1])
+    case.copy()
+    run(case.connection, f"CREATE OR REPLACE TABLE {case.table} ({COLUMNS})")
+    assert case.copy() == (0, 0, 0)
+
+
+def test_many_loaders_at_once_load_each_file_once(case: Case, connect: Connect) -> None:
+    for number in range(4):
+        case.put(f"{number}.parquet", [number])
+    copy = f"COPY INTO {case.table} FROM '{case.folder}' FILEFORMAT = PARQUET FILES = ('{{}}.parquet', '3.parquet')"
+    connections = [connect(case.warehouse) for _ in range(6)]
+    loading = [
+        Background(partial(run, connection, copy.format(number % 3))) for number, connection in enumerate(connections)
+    ]
+    assert sum(each.result()[0][0] for each in loading) == 4
+    assert case.rows() == [(0,), (1,), (2,), (3,)]
 
 
 def test_files_and_pattern_exclude_each_other(case: Case) -> None:

@@ -13,6 +13,8 @@ SETUP = "CREATE OR REPLACE TABLE strict (id BIGINT NOT NULL, name STRING)"
 TWICE = "(SELECT 1 AS id, 'a' AS name UNION ALL SELECT 1, 'b')"
 MATRIX = [
     (errors.PARSE_SYNTAX_ERROR, "SELEC 1"),
+    (errors.PARSE_SYNTAX_ERROR, "SELECT 1 +"),
+    (errors.PARSE_SYNTAX_ERROR, "SELECT 1; SELECT 2"),
     (errors.TABLE_OR_VIEW_NOT_FOUND, "SELECT * FROM nope"),
     (errors.TABLE_OR_VIEW_NOT_FOUND, "SELECT * FROM main.nope.t"),
     (errors.TABLE_OR_VIEW_NOT_FOUND, "SELECT * FROM nope.edge.t"),
@@ -30,6 +32,7 @@ MATRIX = [
     (errors.VOLUME_ALREADY_EXISTS, "CREATE VOLUME main.edge.files"),
     (errors.PATH_NOT_FOUND, "SELECT * FROM parquet.`/Volumes/main/edge/files/nope.parquet`"),
     (errors.UNRESOLVED_COLUMN, "SELECT nope FROM strict"),
+    (errors.UNRESOLVED_COLUMN, "UPDATE strict SET nope = 1"),
     (errors.UNRESOLVED_COLUMN, "INSERT INTO strict (nope) VALUES (1)"),
     (errors.UNRESOLVED_ROUTINE, "SELECT nope(1)"),
     (errors.UNBOUND_SQL_PARAMETER, "SELECT :nope"),
@@ -64,6 +67,7 @@ NOT_DONE = [
     "SELECT * FROM information_schema.routines",
     "CREATE VOLUME hive_metastore.default.v",
     "BEGIN TRANSACTION",
+    "SELECT version()",
 ]
 
 

@@ -1,11 +1,16 @@
 """Faults: each scripted as a value, each met by the connector as it is."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import urllib3
+from databricks import sql
 from databricks.sql.exc import DatabaseError, OperationalError, RequestError, ServerOperationError
 from tests.support.warehouse import Patience, SlowStart, Warehouse, errors
 from tests.support.warehouse.faults import (
@@ -24,7 +29,7 @@ from tests.support.warehouse.faults import (
     Twice,
     at,
 )
-from tests.support.warehouse_client import FILES, put, rest, run, wait_for
+from tests.support.warehouse_client import FILES, Background, parquet, put, rest, run, wait_for
 from tests.warehouse.conftest import Clock, Connect, Start
 
 T, VOLUME = "main.edge.t", "/Volumes/main/edge/files"
@@ -32,10 +37,10 @@ INSERT = f"INSERT INTO {T} VALUES (1)"
 
 
 @pytest.fixture
-def warehouse(start: Start) -> Warehouse:
-    started = start()
-    started.sql(f"CREATE TABLE {T} (id INT)")
-    return started
+def warehouse(shared: Warehouse) -> Iterator[Warehouse]:
+    shared.sql(f"CREATE OR REPLACE TABLE {T} (id INT)")
+    yield shared
+    shared.faults.clear()
 
 
 def inserted(warehouse: Warehouse) -> int:
@@ -71,10 +76,11 @@ def test_a_session_cannot_be_opened_over_a_connection_that_is_always_cut(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_an_upload_can_be_cut_before_and_after_it_was_stored(warehouse: Warehouse, *, after: bool) -> None:
+    path = f"{VOLUME}/cut_{after}.bin"
     warehouse.faults.script(Fault(at(method="PUT", path="/fs/files/"), Drop(after=after)))
     with pytest.raises(urllib3.exceptions.HTTPError):
-        put(warehouse, f"{VOLUME}/a.bin", b"x")
-    assert warehouse.volume_path(f"{VOLUME}/a.bin").exists() == after
+        put(warehouse, path, b"x")
+    assert warehouse.volume_path(path).exists() == after
 
 
 def test_a_presigned_upload_is_tried_once_and_no_more(warehouse: Warehouse, connect: Connect, tmp_path: Path) -> None:
@@ -164,7 +170,7 @@ def test_a_statement_can_fail_as_scripted(warehouse: Warehouse, connect: Connect
 def test_a_statement_can_be_executed_twice(warehouse: Warehouse, connect: Connect) -> None:
     warehouse.faults.script(Fault(at(statement="INSERT"), Twice()))
     assert run(connect(warehouse), INSERT) == [(1, 1)]
-    assert (inserted(warehouse), len(warehouse.statements)) == (2, 2)
+    assert (inserted(warehouse), [statement.sql for statement in warehouse.statements[-2:]]) == (2, [INSERT, INSERT])
 
 
 def test_statements_go_on_after_their_client_is_gone(warehouse: Warehouse, connect: Connect) -> None:
@@ -173,27 +179,32 @@ def test_statements_go_on_after_their_client_is_gone(warehouse: Warehouse, conne
     with pytest.raises(urllib3.exceptions.HTTPError):
         run(connection, INSERT)
     connection.close()
-    assert (inserted(warehouse), [statement.ended for statement in warehouse.statements]) == (0, [None, None])
+    assert (inserted(warehouse), [statement.ended for statement in warehouse.statements[-2:]]) == (0, [None, None])
     warehouse.faults.release()
     wait_for(lambda: all(statement.ended is not None for statement in warehouse.statements))
     assert inserted(warehouse) == 2
 
 
-def test_what_is_held_when_the_warehouse_stops_is_not_executed(start: Start, connect: Connect) -> None:
+def test_what_is_held_when_the_warehouse_stops_is_not_executed(start: Start) -> None:
     warehouse = start(patience=Patience(direct_results_s=0.01, poll_s=0.01))
     warehouse.sql(f"CREATE TABLE {T} (id INT)")
     warehouse.faults.script(Fault(at(statement="INSERT"), Hold()))
-    with connect(warehouse).cursor() as cursor:
+    with sql.connect(**warehouse.connection()) as connection, connection.cursor() as cursor:
         cursor.execute_async(INSERT)
     warehouse.close()
     assert warehouse.statements[-1].error == "CANCELED"
 
 
-def test_a_delay_is_cut_short_when_the_warehouse_stops(start: Start) -> None:
-    warehouse = start()
-    for after in (False, True):
-        warehouse.faults.script(Fault(at(method="HEAD"), Delay(seconds=0.01, after=after)))
-        assert rest(warehouse, "HEAD", f"{FILES}{VOLUME}/none").status == 404
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_request_can_take_long_before_and_after_it_is_carried_out(start: Start, *, after: bool) -> None:
+    warehouse, path = start(), f"{VOLUME}/a.bin"
+    warehouse.faults.script(Fault(at(method="PUT"), Delay(seconds=600, after=after)))
+    waiting = Background(lambda: put(warehouse, path, b"x"))
+    wait_for(lambda: bool(warehouse.requests) and warehouse.volume_path(path).exists() == after)
+    warehouse.close()  # which keeps nobody waiting
+    with suppress(urllib3.exceptions.HTTPError):
+        waiting.result()
+    assert warehouse.volume_path(path).exists()
 
 
 # ---------------------------------------------------------------------- a warehouse that starts slowly
@@ -262,10 +273,42 @@ def test_a_seed_gives_the_same_faults_again_and_another_seed_others() -> None:
 
 def test_random_faults_strike_where_they_are_wanted_until_they_are_cleared(warehouse: Warehouse) -> None:
     warehouse.faults.at_random(seed=1, chance=1.0, effects=[Answer(500)], where=at(method="PUT"))
-    assert put(warehouse, f"{VOLUME}/a.bin", b"x") == 500
-    assert rest(warehouse, "HEAD", f"{FILES}{VOLUME}/a.bin").status == 404
+    assert put(warehouse, f"{VOLUME}/wanted.bin", b"x") == 500
+    assert rest(warehouse, "HEAD", f"{FILES}{VOLUME}/wanted.bin").status == 404
     warehouse.faults.clear()
-    assert put(warehouse, f"{VOLUME}/a.bin", b"x") == 204
+    assert put(warehouse, f"{VOLUME}/wanted.bin", b"x") == 204
+
+
+@pytest.mark.usefixtures("slept")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_client_that_repeats_uploads_and_copy_into_loads_each_row_once_whatever_happens(
+    warehouse: Warehouse, connect: Connect, seed: int
+) -> None:
+    table, folder, before = f"main.edge.loaded_{seed}", f"{VOLUME}/random/{seed}", len(warehouse.requests)
+    warehouse.sql(f"CREATE TABLE {table} (id BIGINT)")
+    connection = connect(warehouse)
+    warehouse.faults.at_random(seed, chance=0.4)
+    for number in range(5):
+        body = parquet({"id": pa.array([number], pa.int64())})
+        repeat(partial(stored, warehouse, f"{folder}/{number}.parquet", body))
+        repeat(partial(run, connection, f"COPY INTO {table} FROM '{folder}' FILEFORMAT = PARQUET"))
+    assert warehouse.table(table).sort_by("id").column("id").to_pylist() == [0, 1, 2, 3, 4]
+    assert len([request for request in warehouse.requests[before:] if request.fault]) > 3
+
+
+def stored(warehouse: Warehouse, path: str, body: bytes) -> None:
+    status = put(warehouse, path, body)
+    if status not in {204, 409}:
+        raise OSError(f"{path}: {status}")
+
+
+def repeat(attempt: Callable[[], object]) -> None:
+    while True:
+        try:
+            attempt()
+        except (DatabaseError, urllib3.exceptions.HTTPError, OSError):
+            continue
+        return
 
 
 def test_a_fault_of_statements_must_say_which() -> None:

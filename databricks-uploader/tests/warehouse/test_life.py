@@ -120,7 +120,7 @@ def test_a_person_is_told_the_settings_and_they_work(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_process_is_left_when_its_own_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     with served(tmp_path) as process:
         settings(process)

@@ -34,11 +34,16 @@ class Extras:
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """A path in a volume: which volume, and where its file lies here."""
+    """A path in a volume: which volume and where that lies here, and where the path's file lies."""
 
     volume: Name
+    base: Path
     written: str
     here: Path
+
+    def shown(self, file: Path) -> str:
+        """Return the path of another file of the same volume as Databricks writes it."""
+        return f"dbfs:/Volumes/{'/'.join(self.volume)}/{file.relative_to(self.base).as_posix()}"
 
 
 class Catalog:
@@ -159,4 +164,4 @@ class Catalog:
         volume = Name(*(part.lower() for part in found.group(1, 2, 3)))
         base = self._volumes.joinpath(*volume)
         here = Path(os.path.normpath(f"{base}{found[4] or ''}"))
-        return VolumeFile(volume, written, here) if here.is_relative_to(base) else None
+        return VolumeFile(volume, base, written, here) if here.is_relative_to(base) else None

@@ -97,9 +97,9 @@ class Compute:
             if self._stopped and self._refused < self._slow.refusals:
                 self._refused += 1
                 raise StartingError(self._slow.retry_after)
-            if self._stopped:
-                if self._slow.held_s:
-                    self._condition.wait(self._slow.held_s)
+            if self._stopped and self._slow.held_s:
+                self._condition.wait(self._slow.held_s)
+            if self._stopped:  # of several that were held, the first has started it
                 self._stopped, self._refused = False, 0
                 self._times.append(Awake(self._clock(), self._clock()))
             self._stay()
@@ -117,6 +117,8 @@ class Compute:
             self._stay()
 
     def _stay(self) -> None:
+        if self._stopped:  # a statement that outlived its warehouse
+            return
         last = self._times[-1]
         self._times[-1] = Awake(last.since, max(last.until, self._clock() + self._auto_stop_s))
 

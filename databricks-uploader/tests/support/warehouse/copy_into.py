@@ -8,14 +8,14 @@ for a table, however often the statement is sent, and DROP TABLE forgets it, as 
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from tests.support.warehouse import arrow_types, errors, privileges, sqltext
+from tests.support.warehouse import arrow_types, errors, privileges, reading, sqltext
 from tests.support.warehouse.catalog import VolumeFile
 from tests.support.warehouse.copy_statement import CopyInto, parse
 from tests.support.warehouse.describe import COPY_MARK
@@ -62,14 +62,14 @@ def _to_load(call: Call, asked: CopyInto, source: VolumeFile, table: DeltaTable)
     """Return the files that are not in the ledger, by path, and how many corrupt ones were passed over."""
     files, corrupt = [], 0
     for here in _chosen(call, asked, source):
-        ledger = f"copy_into:/Volumes/{'/'.join(source.volume)}/{here.relative_to(_volume(source)).as_posix()}"
+        ledger = f"copy_into:{source.shown(here)}"
         if not asked.copy_options.get("force") and table.transaction_version(ledger) is not None:
             continue
         try:
             files.append(SourceFile(here, ledger, pq.read_schema(here)))
         except pa.ArrowInvalid as error:
             if not asked.format_options.get("ignorecorruptfiles"):
-                raise errors.FILE_CORRUPT.error(path=_shown(here, source), why=error) from error
+                raise errors.FILE_CORRUPT.error(path=source.shown(here), why=error) from error
             corrupt += 1
     return files, corrupt
 
@@ -88,11 +88,14 @@ def _chosen(call: Call, asked: CopyInto, source: VolumeFile) -> list[Path]:
 
 def _named(call: Call, asked: CopyInto, source: VolumeFile) -> list[Path]:
     files = sorted({Path(os.path.normpath(source.here / name)) for name in asked.files or ()})
+    outside = [name for name in asked.files or () if name.startswith("/") or ".." in name.split("/")]
+    if outside:
+        raise errors.COPY_SYNTAX.error(what=f"'{outside[0]}' is not below the source")
     present = [file for file in files if file.is_file()]
     ignored = asked.format_options.get("ignoremissingfiles", call.tools.unsettled.missing_file_is_ignored)
     missing = [file for file in files if file not in present]
     if missing and not ignored:
-        raise errors.FILE_NOT_EXIST.error(path=_shown(missing[0], source))
+        raise errors.FILE_NOT_EXIST.error(path=source.shown(missing[0]))
     return present
 
 
@@ -107,15 +110,6 @@ def glob(pattern: str) -> str:
     """Return a PATTERN as a regular expression: ? * [a-z] [^a] {ab,cd}, none of which crosses a folder."""
     wild = {"*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|", "[": "[", "]": "]", "^": "^", "-": "-"}
     return "".join(wild.get(character, re.escape(character)) for character in pattern)
-
-
-def _volume(source: VolumeFile) -> Path:
-    depth = len([part for part in source.written.removeprefix("dbfs:").split("/")[5:] if part])
-    return source.here.parents[depth - 1] if depth else source.here
-
-
-def _shown(here: Path, source: VolumeFile) -> str:
-    return f"dbfs:/Volumes/{'/'.join(source.volume)}/{here.relative_to(_volume(source)).as_posix()}"
 
 
 # ---------------------------------------------------------------------- which rows
@@ -157,7 +151,8 @@ def _rows(call: Call, asked: CopyInto, files: list[SourceFile]) -> pa.Table:
                 os.link(member, folder / f"{position}.parquet")
             relations.append(_relation(folder, {field for field, _ in present}, columns))
         alias = f" AS {asked.alias}" if asked.alias else ""
-        return call.run(f"SELECT {asked.select} FROM ({' UNION ALL '.join(relations)}){alias}")
+        read = f"SELECT {asked.select} FROM ({' UNION ALL '.join(relations)}){alias}"
+        return call.run(reading.as_it_is_here(replace(call, sql=read)))
 
 
 def _columns(files: list[SourceFile], *, merged: bool) -> dict[str, str]:

@@ -5,14 +5,13 @@ https://docs.databricks.com/delta/table-details, …/delta/history
 """
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from tests.support.warehouse import arrow_types, privileges
 from tests.support.warehouse.naming import Name
-from tests.support.warehouse.statements import Call, Result
+from tests.support.warehouse.statements import Call, Result, texts
 
 COPY_MARK = "localWarehouseOperation"  # delta-rs writes COPY INTO's commit as WRITE; this key says what it was
 _HISTORY = pa.schema(
@@ -55,13 +54,13 @@ def table(call: Call) -> Result:
         rows += [("", "", ""), ("# Detailed Table Information", "", "")]
         said = {"Catalog": name.catalog, "Database": name.schema, "Table": name.object, "Type": "MANAGED"}
         rows += [(key, value, "") for key, value in {**said, "Provider": "delta"}.items()]
-    return _texts_of(("col_name", "data_type", "comment"), rows)
+    return texts(("col_name", "data_type", "comment"), rows)
 
 
 def columns(call: Call) -> Result:
     """Answer the names of a table's columns."""
     _, opened = _read(call)
-    return _texts_of(("col_name",), [(field.name,) for field in _fields(opened)])
+    return texts(("col_name",), [(field.name,) for field in _fields(opened)])
 
 
 def detail(call: Call) -> Result:
@@ -120,11 +119,6 @@ def _read(call: Call, group: int = 1) -> tuple[Name, DeltaTable]:
 
 def _fields(opened: DeltaTable) -> list[pa.Field]:
     return list(pa.schema(opened.schema()))
-
-
-def _texts_of(names: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> Result:
-    arrays = [pa.array([row[at] for row in rows], pa.string()) for at in range(len(names))]
-    return Result(pa.table(dict(zip(names, arrays, strict=True))))
 
 
 def _at(milliseconds: int | None) -> datetime | None:

@@ -54,7 +54,9 @@ _RULES: tuple[tuple[re.Pattern[str], Handler], ...] = (
     rule(r"OPTIMIZE NAME$", describe.optimize),
     rule(r"(?:DESCRIBE|DESC) (?:TABLE )?(EXTENDED )?NAME$", describe.table),
     rule(r"SHOW COLUMNS (?:IN|FROM) NAME$", describe.columns),
-    rule(r"SHOW (?:TABLES|SCHEMAS|DATABASES|CATALOGS)\b", reading.show),
+    rule(r"SHOW CATALOGS$", objects.show_catalogs),
+    rule(r"SHOW (?:SCHEMAS|DATABASES)(?: (?:IN|FROM) NAME)?$", objects.show_schemas),
+    rule(r"SHOW TABLES(?: (?:IN|FROM) NAME)?( LIKE '_*')?$", objects.show_tables),
 )
 # First words of Databricks SQL (https://docs.databricks.com/sql/language-manual): one that no rule took is refused,
 # any other first word is a syntax error.

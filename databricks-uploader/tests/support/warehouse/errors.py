@@ -284,7 +284,7 @@ _SAIL: tuple[tuple[str, Condition, tuple[str, ...]], ...] = (
     (r"Table already exists: (\S+)", TABLE_OR_VIEW_ALREADY_EXISTS, ("name",)),
     (r"Database already exists: (\S+)", SCHEMA_ALREADY_EXISTS, ("name",)),
     (r'ObjectName\(\[Identifier\("(\w+)"\).*cannot resolve', UNRESOLVED_COLUMN, ("name",)),
-    (r"cannot resolve attribute.*?(\w+)", UNRESOLVED_COLUMN, ("name",)),
+    (r"Cannot resolve UPDATE target column `(\w+)`", UNRESOLVED_COLUMN, ("name",)),
     (r"unknown function: (\S+)", UNRESOLVED_ROUTINE, ("name",)),
     (r"NOT NULL constraint violated for column: (\w+)", NOT_NULL_VIOLATED, ("column",)),
     (r"MERGE_CARDINALITY_VIOLATION", MERGE_TWO_SOURCES, ()),
@@ -292,7 +292,8 @@ _SAIL: tuple[tuple[str, Condition, tuple[str, ...]], ...] = (
     (r"Failed to commit transaction", CONCURRENT_APPEND, ()),
     (r"divide by zero", DIVIDE_BY_ZERO, ()),
     (r"input schema for INSERT has (\d+) fields, but table schema has (\d+)", INSERT_ARITY, ("given", "wanted")),
-    (r"invalid argument: found (\S+) at", PARSE_SYNTAX_ERROR, ("near",)),
+    (r"invalid argument: found (end of input|\S+)", PARSE_SYNTAX_ERROR, ("near",)),
+    (r"expected (one statement)", PARSE_SYNTAX_ERROR, ("near",)),
 )
 
 

@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from tempfile import SpooledTemporaryFile
@@ -23,7 +24,7 @@ class Incoming:
     method: str
     path: str
     query: str
-    headers: Mapping[str, str]
+    headers: Message
     body: IO[bytes]
     size: int
     principal: str = ""
@@ -113,7 +114,7 @@ class _Connection(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             body.seek(0)
-            incoming = Incoming(self.command, unquote(split.path), split.query, dict(self.headers.items()), body, size)
+            incoming = Incoming(self.command, unquote(split.path), split.query, self.headers, body, size)
             outgoing = self.server.answering(incoming)
         if outgoing is None or self.server.closing:
             self.close_connection = True

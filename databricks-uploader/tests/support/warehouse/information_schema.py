@@ -17,13 +17,12 @@ _VIEW = re.compile(rf"\b(?:\w+\.|`[^`]+`\.)?{INFORMATION_SCHEMA}\.(\w+)", re.IGN
 
 def shown(call: Call) -> str:
     """Return the statement with every view of INFORMATION_SCHEMA replaced by what it shows now."""
-    written, since = [], 0
-    for found in _VIEW.finditer(sqltext.code(call.sql)):
+
+    def relation(found: re.Match[str]) -> str:
         parts = sqltext.parts(found.group())
-        catalog = parts[0] if len(parts) == 3 else call.session.catalog
-        written += [call.sql[since : found.start()], _relation(call, catalog, parts[-1])]
-        since = found.end()
-    return "".join(written) + call.sql[since:]
+        return _relation(call, parts[0] if len(parts) == 3 else call.session.catalog, parts[-1])
+
+    return sqltext.replaced(call.sql, _VIEW, relation)
 
 
 def _relation(call: Call, catalog: str, view: str) -> str:

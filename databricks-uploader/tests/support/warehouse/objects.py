@@ -3,11 +3,13 @@
 https://docs.databricks.com/sql/language-manual/sql-ref-syntax-ddl-create-schema, …-create-volume, …/security-grant
 """
 
+import re
+
 import pyarrow as pa
 from tests.support.warehouse import errors, privileges, sqltext
 from tests.support.warehouse.naming import HIVE
 from tests.support.warehouse.privileges import Securable
-from tests.support.warehouse.statements import NOTHING, Call, Result
+from tests.support.warehouse.statements import NOTHING, Call, Result, texts
 
 
 def create_schema(call: Call) -> Result:
@@ -39,6 +41,8 @@ def drop_schema(call: Call) -> Result:
     for table in tables:
         call.run(f"DROP TABLE {table.quoted}")
         tools.privileges.forget(privileges.table(table))
+    for volume in tools.catalog.volumes(catalog, schema):
+        tools.privileges.forget(privileges.volume(volume))
     call.run(f"DROP SCHEMA {sqltext.quoted((catalog, schema))}")
     tools.catalog.drop_schema(catalog, schema)
     tools.privileges.forget(privileges.schema(catalog, schema))
@@ -75,13 +79,38 @@ def drop_volume(call: Call) -> Result:
     return NOTHING
 
 
+def show_catalogs(call: Call) -> Result:
+    """List the catalogs."""
+    return texts(("catalog",), [(name,) for name in call.tools.catalog.names])
+
+
+def show_schemas(call: Call) -> Result:
+    """List the schemas of a catalog."""
+    catalog = sqltext.parts(call.found[1])[0] if call.found[1] else call.session.catalog
+    return texts(("databaseName",), [(name,) for name in call.tools.catalog.schemas(catalog)])
+
+
+def show_tables(call: Call) -> Result:
+    """List the tables of a schema, those whose names fit a pattern if there is one: * and |."""
+    catalog, schema = call.session.schema_name(call.found[1]) if call.found[1] else call.place
+    call.tools.catalog.require_schema(catalog, schema)
+    pattern = sqltext.literals(call.sql)[0] if call.found[2] else "*"
+    fits = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\|", "|"), re.IGNORECASE)
+    names = [name.object for name in call.tools.catalog.tables(catalog, schema) if fits.fullmatch(name.object)]
+    columns = {
+        "database": pa.array([schema] * len(names), pa.string()),
+        "tableName": pa.array(names, pa.string()),
+        "isTemporary": pa.array([False] * len(names), pa.bool_()),
+    }
+    return Result(pa.table(columns))
+
+
 def show_volumes(call: Call) -> Result:
     """List the volumes of a schema."""
     catalog, schema = call.session.schema_name(call.found[1]) if call.found[1] else call.place
     call.tools.catalog.require_schema(catalog, schema)
-    names = [name.object for name in call.tools.catalog.volumes(catalog, schema)]
-    columns = {"database": [schema] * len(names), "volume_name": names}
-    return Result(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}))
+    names = call.tools.catalog.volumes(catalog, schema)
+    return texts(("database", "volume_name"), [(name.schema, name.object) for name in names])
 
 
 def grant(call: Call) -> Result:
@@ -106,9 +135,7 @@ def show_grants(call: Call) -> Result:
     """List what was granted on exactly one securable."""
     on = named(call, call.found[1], call.found[2])
     rows = [(g.principal, g.privilege, on.kind.upper(), on.name) for g in call.tools.privileges.of(on)]
-    columns = ("Principal", "ActionType", "ObjectType", "ObjectKey")
-    arrays = {name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(columns)}
-    return Result(pa.table(arrays))
+    return texts(("Principal", "ActionType", "ObjectType", "ObjectKey"), rows)
 
 
 def named(call: Call, kind: str, written: str) -> Securable:

@@ -21,15 +21,14 @@ def bind(sql: str, parameters: Sequence[Any]) -> str:
     """
     named = {parameter.name: parameter for parameter in parameters if parameter.name}
     ordinal = iter([parameter for parameter in parameters if not parameter.name])
-    written: list[str] = []
-    since = 0
-    for marker in _MARKER.finditer(sqltext.code(sql)):
+
+    def value(marker: re.Match[str]) -> str:
         parameter = named.get(marker[1]) if marker[1] else next(ordinal, None)
         if parameter is None:
             raise errors.UNBOUND_SQL_PARAMETER.error(name=marker[1] or "?")
-        written += [sql[since : marker.start()], _literal(parameter)]
-        since = marker.end()
-    return "".join(written) + sql[since:]
+        return _literal(parameter)
+
+    return sqltext.replaced(sql, _MARKER, value)
 
 
 def _literal(parameter: Any) -> str:

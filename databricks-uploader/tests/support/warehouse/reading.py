@@ -9,7 +9,8 @@ from tests.support.warehouse.naming import INFORMATION_SCHEMA, Name
 from tests.support.warehouse.statements import Call, Result
 
 _FILE = re.compile(r"\b(\w+)\.(`(?:dbfs:)?/Volumes/[^`]*`)", re.IGNORECASE)
-_NOT_DONE = re.compile(r"\b(_metadata\.|read_files\s*\(|input_file_name\s*\()", re.IGNORECASE)
+_NOT_DONE = re.compile(r"\b(_metadata\.|(?:read_files|input_file_name|version)\s*\()", re.IGNORECASE)
+_WHO = re.compile(r"\b(?:current_user|session_user)\s*\(\s*\)", re.IGNORECASE)
 
 
 def query(call: Call) -> Result:
@@ -38,7 +39,8 @@ def as_it_is_here(call: Call) -> str:
         if call.tools.catalog.has_table(name):
             written += [call.sql[since:start], call.sql[start:end].lower()]
             since = end
-    return _local_files(replace(call, sql="".join(written) + call.sql[since:]))
+    sql = _local_files(replace(call, sql="".join(written) + call.sql[since:]))
+    return sqltext.replaced(sql, _WHO, lambda _: sqltext.as_literal(call.session.principal))
 
 
 def _named(call: Call) -> Iterator[tuple[Name, int, int]]:
@@ -70,7 +72,7 @@ def _local_files(call: Call) -> str:
             raise errors.PATH_NOT_FOUND.error(path=f"dbfs:{written}")
         return f"parquet.`{file.here}`"
 
-    return _FILE.sub(local, call.sql)
+    return sqltext.replaced(call.sql, _FILE, local)
 
 
 def named_fully(call: Call, error: errors.WarehouseError) -> errors.WarehouseError:
@@ -81,8 +83,3 @@ def named_fully(call: Call, error: errors.WarehouseError) -> errors.WarehouseErr
         if not call.tools.catalog.has_table(name):
             return errors.TABLE_OR_VIEW_NOT_FOUND.error(name=name.quoted)
     return error
-
-
-def show(call: Call) -> Result:
-    """Run SHOW TABLES, SCHEMAS, CATALOGS."""
-    return Result(call.run(call.sql))

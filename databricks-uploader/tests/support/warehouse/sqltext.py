@@ -5,7 +5,7 @@ understands SQL beyond its tokens (https://docs.databricks.com/sql/language-manu
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 NAME = r"(?:`[^`]+`|[A-Za-z_]\w*)(?:\s*\.\s*(?:`[^`]+`|[A-Za-z_]\w*))*"
 _SKIPPED = re.compile(
@@ -33,6 +33,16 @@ def code(sql: str) -> str:
 def without_comments(sql: str) -> str:
     """Return `sql` in its own length, with comments as blanks."""
     return _SKIPPED.sub(lambda found: " " * len(found.group()) if found["comment"] else found.group(), sql)
+
+
+def replaced(sql: str, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> str:
+    """Return `sql` with what fits `pattern` in its code, not in its literals, replaced by what `by` makes of it."""
+    written: list[str] = []
+    since = 0
+    for found in pattern.finditer(code(sql)):
+        written += [sql[since : found.start()], by(found)]
+        since = found.end()
+    return "".join(written) + sql[since:]
 
 
 def head(sql: str) -> str:

@@ -1,7 +1,7 @@
 """What every kind of statement gets and gives."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -57,6 +57,12 @@ NOTHING = Result()
 def counted(counts: Mapping[str, int], changed: int) -> Result:
     """Answer one row of counts."""
     return Result(pa.table({name: pa.array([count], pa.int64()) for name, count in counts.items()}), changed)
+
+
+def texts(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Result:
+    """Answer rows of strings."""
+    arrays = [pa.array([row[at] for row in rows], pa.string()) for at in range(len(names))]
+    return Result(pa.table(dict(zip(names, arrays, strict=True))))
 
 
 def rule(pattern: str, handler: Handler) -> tuple[re.Pattern[str], Handler]:

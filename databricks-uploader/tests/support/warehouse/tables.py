@@ -35,8 +35,7 @@ def create(call: Call) -> Result:
     found = _CREATE.match(text)
     if found is None:
         raise errors.PARSE_SYNTAX_ERROR.error(near="'TABLE'")
-    name, exists = call.session.name(found[3]), False
-    tools = call.tools
+    name, tools = call.session.name(found[3]), call.tools
     tools.catalog.require_schema(name.catalog, name.schema)
     place = privileges.schema(name.catalog, name.schema)
     tools.privileges.require(call.session.principal, "CREATE TABLE", place)
@@ -45,6 +44,8 @@ def create(call: Call) -> Result:
         return NOTHING
     if exists and not found[1]:
         raise errors.TABLE_OR_VIEW_ALREADY_EXISTS.error(name=name.quoted)
+    if exists:
+        tools.privileges.require(call.session.principal, privileges.ALL_PRIVILEGES, privileges.table(name))
     statement, extras = _rewritten(call, name, found)
     call.run(statement)
     tools.catalog.keep_extras(name, extras)
@@ -174,6 +175,8 @@ def set_properties(call: Call) -> Result:
     """Set table properties."""
     name = _altered(call)
     texts = sqltext.literals(call.sql)
+    if not texts or len(texts) % 2:
+        raise errors.UNSUPPORTED.error(what="a property whose name or value is not in quotes")
     table = call.tools.catalog.delta(name)
     table.alter.set_table_properties(dict(zip(texts[::2], texts[1::2], strict=True)), raise_if_not_exists=False)
     return NOTHING

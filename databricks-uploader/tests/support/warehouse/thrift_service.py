@@ -20,7 +20,7 @@ from tests.support.warehouse.naming import Name, Session
 from tests.support.warehouse.operations import Operation, Operations, Work
 from tests.support.warehouse.results import Format
 from tests.support.warehouse.staging import Stage
-from tests.support.warehouse.statements import Result, Tools
+from tests.support.warehouse.statements import Result, Tools, texts
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
@@ -231,12 +231,8 @@ class _Service(TCLIService.Iface):
     def _listed(
         self, req: Any, response: Any, names: tuple[str, ...], rows: Callable[[], Sequence[tuple[str, ...]]]
     ) -> Any:
-        def work(_: Session) -> Result:
-            found = rows()
-            arrays = [pa.array([row[at] for row in found], pa.string()) for at in range(len(names))]
-            return Result(pa.table(dict(zip(names, arrays, strict=True))))
-
-        return self._start(req, type(req).__name__.removeprefix("T").removesuffix("Req"), work, response)
+        name = type(req).__name__.removeprefix("T").removesuffix("Req")
+        return self._start(req, name, lambda _: texts(names, rows()), response)
 
     def _catalogs(self) -> tuple[str, ...]:
         return self._backend.tools.catalog.names

@@ -180,18 +180,16 @@ class Warehouse:
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement as the admin, past the protocol: it is not recorded and wakes nothing."""
-        session = Session(privileges.ADMIN, self.options.catalogs[0])
-        rows: list[dict[str, Any]] = engine.execute(self._tools(), session, statement).rows.to_pylist()
+        rows: list[dict[str, Any]] = engine.execute(self._tools(), self._session(), statement).rows.to_pylist()
         return rows
 
     def table(self, name: str) -> pa.Table:
         """Read a table by delta-rs from its files: another engine than the one that ran the statements."""
-        whole = Session(privileges.ADMIN, self.options.catalogs[0]).name(name)
-        return self._catalog.delta(whole).to_pyarrow_table()
+        return self._catalog.delta(self._session().name(name)).to_pyarrow_table()
 
     def table_folder(self, name: str) -> Path:
         """Return where a table's files and log lie."""
-        return self._catalog.folder(Session(privileges.ADMIN, self.options.catalogs[0]).name(name))
+        return self._catalog.folder(self._session().name(name))
 
     def volume_path(self, path: str) -> Path:
         """Return where a file of a volume lies here. Raises WarehouseError for a path that names none."""
@@ -201,6 +199,9 @@ class Warehouse:
         return file.here
 
     # ------------------------------------------------------------------ how it is put together
+
+    def _session(self) -> Session:
+        return Session(privileges.ADMIN, self.options.catalogs[0])
 
     def _tools(self) -> Tools:
         if self._sail is None:
