@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import urllib3
 from databricks import sql
 from tests.support.warehouse import Options, Unsettled, Warehouse
 from tests.support.warehouse_client import put_rows, run, wait_for
@@ -42,6 +43,13 @@ def test_tables_ledgers_files_and_rights_outlive_a_restart(tmp_path: Path) -> No
         assert ask(second, f"SELECT id FROM {T} ORDER BY id", second.token_of("node")) == [(1,), (2,)]
         assert second.volume_path("/Volumes/main/edge/v/a.parquet").exists()
         assert ask(second, f"DESCRIBE TABLE {T}") == [("id", "bigint", None)]
+
+
+def test_who_does_not_trust_its_certificate_does_not_get_in(tmp_path: Path) -> None:
+    with Warehouse(tmp_path) as warehouse, urllib3.PoolManager() as pool:
+        with pytest.raises(urllib3.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+            pool.request("GET", f"{warehouse.url}/telemetry-ext", retries=False)
+        assert warehouse.requests == ()
 
 
 def test_several_stand_side_by_side(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,12 +99,6 @@ class Catalog:
         """Return the tables of a schema, by name."""
         found = (self._tables / catalog / schema).glob("*/_delta_log")
         return sorted(Name(catalog, schema, log.parent.name) for log in found)
-
-    def all_tables(self) -> Iterator[Name]:
-        """Yield every table there is."""
-        for name in self.names:
-            for schema in self.schemas(name):
-                yield from self.tables(name, schema)
 
     def folder(self, name: Name) -> Path:
         """Return where a table lies or would lie."""

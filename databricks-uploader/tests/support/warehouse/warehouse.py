@@ -187,10 +187,6 @@ class Warehouse:
         """Read a table by delta-rs from its files: another engine than the one that ran the statements."""
         return self._catalog.delta(self._session().name(name)).to_pyarrow_table()
 
-    def table_folder(self, name: str) -> Path:
-        """Return where a table's files and log lie."""
-        return self._catalog.folder(self._session().name(name))
-
     def volume_path(self, path: str) -> Path:
         """Return where a file of a volume lies here. Raises WarehouseError for a path that names none."""
         file = self._catalog.volume_file(path)
