@@ -116,7 +116,6 @@ def test_guesses_are_few_and_known() -> None:
         "COPY_INTO_SYNTAX_ERROR",
         "FAILED_READ_FILE.NO_HINT",
         "401",
-        "403",
         "RESOURCE_DOES_NOT_EXIST",
         "TEMPORARILY_UNAVAILABLE",
         "DIRECTORY_NOT_EMPTY",

@@ -213,16 +213,18 @@ NO_CREDENTIAL = _rest(
 BAD_TOKEN = _rest(
     "403", 403, "Invalid access token.", f"{_CONNECTOR}, auth/thrift_http_client.py; user reports", Basis.OBSERVED
 )
-_EXPIRED = ("Access token has expired.", "no page says which status; Unsettled.expired_token", Basis.GUESS)
-TOKEN_EXPIRED_401 = _rest("401", 401, *_EXPIRED)
-TOKEN_EXPIRED_403 = _rest("403", 403, *_EXPIRED)
+_EXPIRING = "Token is expiring within 30 seconds. (token expired)"
+TOKEN_EXPIRED_401 = _rest("401", 401, _EXPIRING, "the other answer to Unsettled.expired_token", Basis.GUESS)
+TOKEN_EXPIRED_403 = _rest(
+    "403", 403, _EXPIRING, "databricks-vscode issue 583 (status, text); n8n issue 34147 (status)", Basis.OBSERVED
+)
 TOKEN_EXPIRED = {401: TOKEN_EXPIRED_401, 403: TOKEN_EXPIRED_403}
 BAD_CLIENT = _rest("invalid_client", 401, "Client authentication failed", "RFC 6749, section 5.2", Basis.DOCUMENTED)
 BAD_GRANT_TYPE = _rest(
     "unsupported_grant_type", 400, "Only client_credentials is served", "RFC 6749, section 5.2", Basis.DOCUMENTED
 )
 NO_WAREHOUSE = _rest(
-    "RESOURCE_DOES_NOT_EXIST", 404, "No compute answers at {path}.", "https://docs.databricks.com/api", Basis.GUESS
+    "RESOURCE_DOES_NOT_EXIST", 404, "SQL warehouse not found: {path}.", "https://docs.databricks.com/api", Basis.GUESS
 )
 NO_ENDPOINT = _rest(
     "ENDPOINT_NOT_FOUND",

@@ -146,7 +146,8 @@ class Faults:
         self._script: list[Fault] = []
         self._held: list[threading.Event] = []
         self._random: random.Random | None = None
-        self._chance, self._effects, self._where = 0.0, COMMON, Place()
+        self._chance = 0.0
+        self._possible: tuple[Fault, ...] = ()
 
     def script(self, *faults: Fault) -> None:
         """Add faults; where several fit a request, the first added strikes."""
@@ -157,9 +158,10 @@ class Faults:
         self, seed: int, chance: float, effects: Sequence[Effect] = COMMON, where: Place | None = None
     ) -> None:
         """Let `chance` of the requests at `where` (all) meet one of `effects`, as `seed` and their order say."""
+        possible = tuple(Fault(where or Place(), effect) for effect in effects)
         with self._lock:
             self._random = random.Random(seed)  # noqa: S311 - chosen by a seed, not secret
-            self._chance, self._effects, self._where = chance, tuple(effects), where or Place()
+            self._chance, self._possible = chance, possible
 
     def clear(self) -> None:
         """Let nothing go wrong any more. What is held stays held."""
@@ -184,8 +186,9 @@ class Faults:
                     continue
                 self._script[number : number + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                 return replace(fault, times=1)
-            if self._random and self._where.fits(**request) and self._random.random() < self._chance:
-                return Fault(self._where, self._random.choice(self._effects))
+            possible = [fault for fault in self._possible if fault.where.fits(**request)]
+            if self._random and possible and self._random.random() < self._chance:
+                return self._random.choice(possible)
         return None
 
     def hold(self) -> threading.Event:

@@ -16,7 +16,8 @@ class Unsettled:
         auto-loader/options, generic options).
     int_fits_bigint: COPY INTO of an INT column into a BIGINT one without a cast. databricks-sql-cli issue 39 saw it
         refused.
-    expired_token: the HTTP status of a request whose token has expired, 401 or 403.
+    expired_token: the HTTP status of a request whose OAuth token has expired, 401 or 403. At REST end points 403 was
+        seen (n8n issue 34147); of the Thrift path nothing is known.
     """
 
     missing_file_is_ignored: bool = True
