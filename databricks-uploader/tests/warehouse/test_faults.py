@@ -219,6 +219,16 @@ def test_a_stopped_warehouse_can_refuse_while_it_starts(
     assert (len(slept), warehouse.meter.woken) == (2, 1)
 
 
+def test_a_stopped_warehouse_can_open_sessions_that_refuse_every_statement(start: Start, connect: Connect) -> None:
+    warehouse = start(slow_start=SlowStart(stillborn=1))
+    dead = connect(warehouse)
+    for _ in range(2):
+        with pytest.raises(DatabaseError, match=r"^requirement failed: Session handle: .* has not been initialized"):
+            run(dead, "SELECT 1")
+    assert run(connect(warehouse), "SELECT 1") == [(1,)]
+    assert warehouse.meter.woken == 1
+
+
 def test_a_stopped_warehouse_can_hold_the_request_that_wakes_it(start: Start, connect: Connect) -> None:
     warehouse = start(slow_start=SlowStart(held_s=0.01))
     assert run(connect(warehouse), "SELECT 1") == [(1,)]

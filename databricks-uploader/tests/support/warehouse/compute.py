@@ -12,15 +12,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SlowStart:
-    """How a stopped warehouse meets the request that wakes it: refused `refusals` times with 503, then held `held_s`.
+    """How a stopped warehouse meets the requests that wake it. All three were seen, none is documented.
 
-    Which of the two a real one does is unsettled: https://docs.databricks.com/compute/sql-warehouse says only that it
-    starts. `retry_after`: seconds in the header of a refusal, None without the header.
+    held_s: they are held so many seconds (a serverless one). refusals: so many are refused with 503, `retry_after`
+    seconds in the header or no header. stillborn: so many sessions are opened and then refuse every statement
+    (both: pro and classic ones, lightdash/lightdash pull request 28654).
     """
 
+    held_s: float = 0.0
     refusals: int = 0
     retry_after: int | None = 1
-    held_s: float = 0.0
+    stillborn: int = 0
 
 
 class StartingError(Exception):
@@ -52,8 +54,8 @@ class Compute:
         self._condition = threading.Condition()
         self._times: list[Awake] = []
         self._active = 0
-        self._refused = 0
-        self._stopped = True
+        self._refusals = self._stillborn = 0
+        self._stopped, self._starting = True, False
         self._on_stop: list[Callable[[], None]] = []
 
     # ------------------------------------------------------------------ the meter
@@ -90,19 +92,33 @@ class Compute:
         for forget in self._on_stop:
             forget()
 
-    def rouse(self) -> None:
-        """Wake it if it is stopped. Raises StartingError while it refuses to be hurried."""
+    def rouse(self, *, opening: bool) -> bool:
+        """Wake it if it is stopped. Tell whether a session that is being opened will live.
+
+        Raises StartingError while it refuses to be hurried.
+        """
         self._stop_if_idle()
         with self._condition:
-            if self._stopped and self._refused < self._slow.refusals:
-                self._refused += 1
-                raise StartingError(self._slow.retry_after)
-            if self._stopped and self._slow.held_s:
-                self._condition.wait(self._slow.held_s)
-            if self._stopped:  # of several that were held, the first has started it
-                self._stopped, self._refused = False, 0
-                self._times.append(Awake(self._clock(), self._clock()))
+            if self._stopped:
+                self._start()
+            self._condition.wait_for(lambda: not self._starting)
             self._stay()
+            if self._refusals:
+                self._refusals -= 1
+                raise StartingError(self._slow.retry_after)
+            if opening and self._stillborn:
+                self._stillborn -= 1
+                return False
+            return True
+
+    def _start(self) -> None:
+        self._stopped, self._starting = False, True
+        self._refusals, self._stillborn = self._slow.refusals, self._slow.stillborn
+        self._times.append(Awake(self._clock(), self._clock()))
+        if self._slow.held_s:
+            self._condition.wait(self._slow.held_s)
+        self._starting = False
+        self._condition.notify_all()
 
     def begin(self) -> None:
         """Note that a statement runs."""

@@ -37,9 +37,9 @@ class Endpoints:
         except errors.WarehouseError as error:
             return self._refused(incoming.path)(error)
         except StartingError as starting:
-            refused = _json_error(errors.STARTING.error())
-            headers = {} if starting.retry_after is None else {"Retry-After": str(starting.retry_after)}
-            return Outgoing(refused.status, refused.body, {**refused.headers, **headers})
+            refusal = errors.STARTING.error(compute=incoming.path.rpartition("/")[2])
+            reason = f"{refusal.condition.name}: {refusal.detail}"
+            return gateway_error(refusal.condition.http, reason, starting.retry_after)
 
     def _route(self, incoming: Incoming, peek: thrift_service.Peek, effect: Effect | None) -> Outgoing:
         open_to_all = self._open_to_all(incoming)
@@ -67,9 +67,9 @@ class Endpoints:
     def _thrift(self, incoming: Incoming, peek: thrift_service.Peek, effect: Effect | None) -> Outgoing:
         if incoming.path not in self.http_paths:
             raise errors.NO_WAREHOUSE.error(path=incoming.path)
-        if peek.rpc in thrift_service.WAKING:
-            self.compute.rouse()
-        body = thrift_service.answer(self.backend, incoming.principal, effect, incoming.body.read())
+        lives = peek.rpc not in thrift_service.WAKING or self.compute.rouse(opening=peek.rpc == "OpenSession")
+        caller = thrift_service.Caller(incoming.principal, effect, lives=lives)
+        body = thrift_service.answer(self.backend, caller, incoming.body.read())
         return Outgoing(200, body, content_type="application/x-thrift")
 
     def _presigned(self, incoming: Incoming) -> Outgoing:

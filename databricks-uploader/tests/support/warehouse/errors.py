@@ -234,7 +234,18 @@ NO_ENDPOINT = _rest(
     Basis.DOCUMENTED,
 )
 STARTING = _rest(
-    "TEMPORARILY_UNAVAILABLE", 503, "The warehouse is starting.", "https://docs.databricks.com/api", Basis.GUESS
+    "TEMPORARILY_UNAVAILABLE",
+    503,
+    "Cluster {compute} is temporarily unavailable.",
+    "trinodb/trino pull request 29376",
+    Basis.OBSERVED,
+)
+STILLBORN = _sql(
+    "requirement failed",
+    "",
+    "Session handle: SessionHandle [{session}] has not been initialized or had already closed.",
+    "lightdash/lightdash issue 27953 and pull request 28654",
+    Basis.OBSERVED,
 )
 SESSION_CLOSED = _rest(
     "BAD_REQUEST",

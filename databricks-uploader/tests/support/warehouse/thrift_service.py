@@ -6,7 +6,6 @@ what it makes of them, was read in its databricks/sql/backend/thrift_backend.py.
 
 import json
 import re
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.support.warehouse.faults import Effect, Fail, Faults, GoOn, Hold
 from tests.support.warehouse.naming import Name, Session
 from tests.support.warehouse.operations import Operation, Operations, Work
 from tests.support.warehouse.results import Format
+from tests.support.warehouse.sessions import Sessions
 from tests.support.warehouse.staging import Stage
 from tests.support.warehouse.statements import Result, Tools, texts
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
@@ -28,36 +28,6 @@ from thrift.transport.TTransport import TMemoryBuffer
 WAKING = frozenset(("OpenSession", "ExecuteStatement", "GetCatalogs", "GetSchemas", "GetTables", "GetColumns"))
 _STATES = ttypes.TOperationState
 _MOST_ROWS, _MOST_BYTES = 100_000, 100 << 20
-
-
-class Sessions:
-    """The sessions of one warehouse."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Session] = {}
-        self._lock = threading.Lock()
-
-    def open(self, session: Session) -> bytes:
-        """Keep a session; return its id."""
-        identity = uuid.uuid4().bytes
-        with self._lock:
-            self._known[identity] = session
-        return identity
-
-    def find(self, identity: bytes) -> Session | None:
-        """Return a session that is still there."""
-        with self._lock:
-            return self._known.get(identity)
-
-    def forget(self, identity: bytes) -> None:
-        """End a session; its statements go on."""
-        with self._lock:
-            self._known.pop(identity, None)
-
-    def forget_all(self) -> None:
-        """End every session, as a warehouse that stops does."""
-        with self._lock:
-            self._known.clear()
 
 
 @dataclass(frozen=True)
@@ -83,6 +53,15 @@ class Backend:
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Who asks, what goes wrong with the request, and whether a session that is opened will live."""
+
+    principal: str
+    effect: Effect | None = None
+    lives: bool = True
+
+
+@dataclass(frozen=True)
 class Peek:
     """What a Thrift request says of itself before it is carried out."""
 
@@ -102,10 +81,10 @@ def peek(body: bytes) -> Peek:
     return Peek(rpc, arguments.req.statement or "", arguments.req.sessionHandle.sessionId.guid)
 
 
-def answer(backend: Backend, principal: str, effect: Effect | None, body: bytes) -> bytes:
+def answer(backend: Backend, caller: Caller, body: bytes) -> bytes:
     """Carry out one request; return the body of the answer."""
     out = TMemoryBuffer()
-    TCLIService.Processor(_Service(backend, principal, effect)).process(_reader(body), TBinaryProtocol(out))
+    TCLIService.Processor(_Service(backend, caller)).process(_reader(body), TBinaryProtocol(out))
     return bytes(out.getvalue())
 
 
@@ -118,29 +97,29 @@ def _ok() -> Any:
     return ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
 
 
-def _invalid(what: str) -> Any:
-    return ttypes.TStatus(
-        statusCode=ttypes.TStatusCode.INVALID_HANDLE_STATUS, sqlState="HY000", errorMessage=f"Invalid {what}"
-    )
+def _invalid(text: str) -> Any:
+    return ttypes.TStatus(statusCode=ttypes.TStatusCode.INVALID_HANDLE_STATUS, sqlState="HY000", errorMessage=text)
 
 
 class _Service(TCLIService.Iface):
     """The methods, for one request of one principal."""
 
-    def __init__(self, backend: Backend, principal: str, effect: Effect | None) -> None:
-        self._backend, self._principal, self._effect = backend, principal, effect
+    def __init__(self, backend: Backend, caller: Caller) -> None:
+        self._backend, self._caller, self._effect = backend, caller, caller.effect
 
     # ------------------------------------------------------------------ sessions
 
     def OpenSession(self, req: Any) -> Any:  # noqa: N802 - the service's own names, here and below
         place = req.initialNamespace
         session = Session(
-            self._principal,
+            self._caller.principal,
             (getattr(place, "catalogName", None) or self._backend.default_catalog).lower(),
             (getattr(place, "schemaName", None) or "default").lower(),
             dict(req.configuration or {}),
         )
-        handle = ttypes.THandleIdentifier(self._backend.sessions.open(session), uuid.uuid4().bytes)
+        handle = ttypes.THandleIdentifier(
+            self._backend.sessions.open(session, lives=self._caller.lives), uuid.uuid4().bytes
+        )
         return ttypes.TOpenSessionResp(
             _ok(),
             serverProtocolVersion=ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V8,
@@ -172,20 +151,20 @@ class _Service(TCLIService.Iface):
     def GetOperationStatus(self, req: Any) -> Any:  # noqa: N802
         operation = self._operation(req)
         if operation is None:
-            return ttypes.TGetOperationStatusResp(_invalid("OperationHandle"))
+            return ttypes.TGetOperationStatusResp(_invalid("Invalid OperationHandle"))
         operation.done.wait(self._backend.patience.poll_s)  # the client asks again at once
         return _status(operation)
 
     def GetResultSetMetadata(self, req: Any) -> Any:  # noqa: N802
         operation = self._operation(req)
         if operation is None or operation.rows is None:
-            return ttypes.TGetResultSetMetadataResp(_invalid("OperationHandle"))
+            return ttypes.TGetResultSetMetadataResp(_invalid("Invalid OperationHandle"))
         return operation.rows.metadata()
 
     def FetchResults(self, req: Any) -> Any:  # noqa: N802
         operation = self._operation(req)
         if operation is None or operation.rows is None:
-            return ttypes.TFetchResultsResp(_invalid("OperationHandle"))
+            return ttypes.TFetchResultsResp(_invalid("Invalid OperationHandle"))
         fetched = _fetch(operation, req.maxRows or _MOST_ROWS, req.maxBytes or _MOST_BYTES)
         if req.includeResultSetMetadata:
             fetched.resultSetMetadata = operation.rows.metadata()
@@ -252,9 +231,10 @@ class _Service(TCLIService.Iface):
     # ------------------------------------------------------------------ operations
 
     def _start(self, req: Any, sql: str, work: Work, response: Any, *, is_staging: bool = False) -> Any:
-        session = self._backend.sessions.find(req.sessionHandle.sessionId.guid)
-        if session is None or session.principal != self._principal:
-            return response(_invalid("SessionHandle"))
+        identity = req.sessionHandle.sessionId.guid
+        session = self._backend.sessions.find(identity)
+        if session is None or session.principal != self._caller.principal:
+            return response(_invalid(self._backend.sessions.refusal(identity)))
         held = self._backend.faults.hold() if isinstance(self._effect, Hold | GoOn) else None
         wanted = Format(
             arrow=bool(getattr(req, "canReadArrowResult", False)),
@@ -262,8 +242,8 @@ class _Service(TCLIService.Iface):
         )
         operation = Operation(sql, session, wanted, gate=held, staging=is_staging)
         self._backend.operations.start(operation, work)
-        identity = ttypes.THandleIdentifier(operation.id, operation.secret)
-        handle = ttypes.TOperationHandle(identity, ttypes.TOperationType.EXECUTE_STATEMENT, hasResultSet=True)
+        known = ttypes.THandleIdentifier(operation.id, operation.secret)
+        handle = ttypes.TOperationHandle(known, ttypes.TOperationType.EXECUTE_STATEMENT, hasResultSet=True)
         direct = None
         if req.getDirectResults and not isinstance(self._effect, GoOn):
             direct = self._direct(operation, req.getDirectResults)

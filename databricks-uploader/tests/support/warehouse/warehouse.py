@@ -25,9 +25,10 @@ from tests.support.warehouse.naming import Session
 from tests.support.warehouse.operations import Operations
 from tests.support.warehouse.record import Record, Request, Statement
 from tests.support.warehouse.sail import Sail
+from tests.support.warehouse.sessions import Sessions
 from tests.support.warehouse.staging import Stage
 from tests.support.warehouse.statements import Tools
-from tests.support.warehouse.thrift_service import Backend, Patience, Sessions
+from tests.support.warehouse.thrift_service import Backend, Patience
 from tests.support.warehouse.unsettled import Unsettled
 
 HTTP_PATH = "/sql/1.0/warehouses/10ca110ca110ca11"
