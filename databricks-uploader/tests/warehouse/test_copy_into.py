@@ -264,5 +264,14 @@ def test_many_loaders_at_once_load_each_file_once(case: Case, connect: Connect) 
     assert case.rows() == [(0,), (1,), (2,), (3,)]
 
 
-def test_files_and_pattern_exclude_each_other(case: Case) -> None:
-    assert "[COPY_INTO_SYNTAX_ERROR]" in failure(case, "FILES = ('a.parquet') PATTERN = '*'")
+@pytest.mark.parametrize(
+    "clauses",
+    ["FILES = ('a.parquet') PATTERN = '*'", "COPY_OPTIONS ('force' = true)", "FILES ('a.parquet')", "EXTRA"],
+)
+def test_a_clause_that_cannot_be_read_is_a_syntax_error(case: Case, clauses: str) -> None:
+    assert "[COPY_INTO_SYNTAX_ERROR]" in failure(case, clauses)
+
+
+def test_a_format_must_be_named(case: Case) -> None:
+    with pytest.raises(ServerOperationError, match="FILEFORMAT is missing"):
+        run(case.connection, f"COPY INTO {case.table} FROM '{case.folder}'")

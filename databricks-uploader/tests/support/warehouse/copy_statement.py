@@ -56,7 +56,9 @@ def parse(sql: str) -> CopyInto:
         )
     select, alias, path, end = _source(sql, text, source)
     clauses = _clauses(sql, text, end)
-    if clauses.pop("FILEFORMAT", "PARQUET").upper() != "PARQUET":
+    if "FILEFORMAT" not in clauses:
+        raise errors.COPY_SYNTAX.error(what="FILEFORMAT is missing")
+    if clauses["FILEFORMAT"].upper() != "PARQUET":
         raise errors.UNSUPPORTED.error(what="COPY INTO from a format other than PARQUET")
     listed, pattern = clauses.get("FILES"), clauses.get("PATTERN")
     if listed is not None and pattern is not None:
@@ -113,6 +115,8 @@ def _clauses(sql: str, text: str, start: int) -> dict[str, str]:
 
 def _options(clause: str, written: str) -> dict[str, bool]:
     texts = sqltext.literals(written)
+    if len(texts) % 2:
+        raise errors.COPY_SYNTAX.error(what=f"an option of {clause} whose name or value is not in quotes")
     options = {name.lower(): value.lower() for name, value in zip(texts[::2], texts[1::2], strict=True)}
     for name, value in options.items():
         if name not in _OPTIONS[clause] or value not in {"true", "false"}:

@@ -88,7 +88,11 @@ class Sail:
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
                     stream.close()
-            self._process.wait(10)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:  # it doesn't answer, so it doesn't see the end of its input either
+                self._process.kill()
+                self._process.wait()
 
     def _run(self, text: str) -> pa.Table:
         if self._spark is None:
