@@ -113,7 +113,9 @@ MERGE_TWO_SOURCES = _sql(
     "Cannot perform Merge as multiple source rows matched and attempted to modify the same target row.",
 )
 CONCURRENT_APPEND = _sql(
-    "DELTA_CONCURRENT_APPEND", "2D521", "ConcurrentAppendException: a concurrent operation added files. Please retry."
+    "DELTA_CONCURRENT_APPEND.WITHOUT_HINT",
+    "2D521",
+    "Transaction conflict detected. A concurrent operation added data to the table. Please retry the operation.",
 )
 PATH_NOT_FOUND = _sql("PATH_NOT_FOUND", "42K03", "Path does not exist: {path}.")
 COLUMN_ALREADY_EXISTS = _sql("COLUMN_ALREADY_EXISTS", "42711", "The column {name} already exists.")
@@ -129,7 +131,13 @@ UNSUPPORTED = _sql(
 
 # --- COPY INTO
 COPY_NO_TABLE = _sql("DELTA_MISSING_DELTA_TABLE_COPY_INTO", "42P01", "Table {name} does not exist.")
-COPY_SYNTAX = _sql("COPY_INTO_SYNTAX_ERROR", "42601", "Failed to parse the COPY INTO command: {what}.")
+COPY_SYNTAX = _sql(
+    "COPY_INTO_SYNTAX_ERROR",
+    "42601",
+    "Failed to parse the COPY INTO command: {what}.",
+    f"{_CONDITIONS} has the class, for credentials and VALIDATE; what else it is for is not said",
+    Basis.GUESS,
+)
 COPY_TOO_MANY_FILES = _sql(
     "COPY_INTO_SYNTAX_ERROR",
     "42601",
@@ -154,6 +162,18 @@ COPY_CONFLICT = _sql(
     "25000",
     "Duplicated files were committed in a concurrent COPY INTO operation. Please try again later.",
 )
+COPY_NOT_BLIND = _sql(
+    "COPY_INTO_NON_BLIND_APPEND_NOT_ALLOWED",
+    "25000",
+    "COPY INTO other than appending data is not allowed to run concurrently with other transactions.",
+)
+COPY_CONCURRENT = _sql(
+    "TRANSACTION_CONCURRENT_COPY_INTO", "25000", "Concurrent COPY INTO operation detected. Please try again."
+)
+COPY_ROCKSDB = _sql(
+    "COPY_INTO_ROCKSDB_MAX_RETRY_EXCEEDED", "25000", "COPY INTO failed to load its state, maximum retries exceeded."
+)
+COPY_STATE = _sql("COPY_INTO_STATE_INTERNAL_ERROR", "55019", "An internal error occurred while processing its state.")
 FAILED_TO_MERGE_FIELDS = _sql(
     "DELTA_FAILED_TO_MERGE_FIELDS", "22005", "Failed to merge fields '{column}' and '{column}'"
 )
