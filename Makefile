@@ -22,6 +22,9 @@ test: $(VENV)/.dev ## the tests, ten minutes at most
 test-long: $(VENV)/.dev ## the tests that take longer
 	cd $(PRODUCT) && $(BIN)/pytest -m long
 
+warehouse: $(VENV)/.dev ## a Databricks that runs here, until Ctrl-C; prints the settings to use it
+	@cd $(PRODUCT) && $(BIN)/python -m tests.support.warehouse $(CURDIR)/warehouse-data
+
 lint: $(VENV)/.dev ## style of the code
 	cd $(PRODUCT) && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -38,7 +41,7 @@ bench: $(VENV)/.dev ## two million rows against the C scan of the same file
 	$(BIN)/python $(PRODUCT)/benchmarks/raw.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .tools demo-data $(PRODUCT)/.bench
+	rm -rf $(VENV) .tools demo-data warehouse-data $(PRODUCT)/.bench
 	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
 
 lock: $(UV)
@@ -60,4 +63,4 @@ $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long lint types layers docs bench clean lock
+.PHONY: help setup demo test test-long warehouse lint types layers docs bench clean lock

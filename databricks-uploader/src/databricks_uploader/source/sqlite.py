@@ -202,5 +202,4 @@ def _holds_times(connection: Connection, table: SourceTable, column: str) -> boo
 
 
 def _parsed(values: list[str | None]) -> list[datetime | None]:
-    times: list[datetime | None] = Array(values, DataType.utf8()).cast(ARROW[DeltaType.TIMESTAMP]).to_pylist()
-    return times
+    return list(Array(values, DataType.utf8()).cast(ARROW[DeltaType.TIMESTAMP]).to_pylist())
