@@ -107,7 +107,7 @@ class Reader:
 
         def tail(count: int) -> Sequence[tuple[int, Values]]:
             start = max(0, raw.num_rows - count)
-            *values, keys = (column.slice(start, raw.num_rows - start).to_pylist() for column in telling)
+            *values, keys = (list(column.slice(start, raw.num_rows - start).to_pylist()) for column in telling)
             told = zip(*map(_as_witnessed, values), strict=True) if values else [()] * len(keys)
             return list(zip(keys, told, strict=True))
 
