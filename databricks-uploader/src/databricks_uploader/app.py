@@ -1,13 +1,15 @@
 """The one place that knows every concrete class and wires them from settings."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
-from databricks_uploader.errors import TransientError
+from databricks_uploader.errors import StateError, TransientError
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline, raw_table
@@ -16,6 +18,7 @@ from databricks_uploader.ports import Clock, Ports
 from databricks_uploader.runner import Pace, run
 from databricks_uploader.settings.model import Settings
 from databricks_uploader.state import folder as state_folder
+from databricks_uploader.state.last_upload import FILE_NAME, left_by_the_original
 from databricks_uploader.state.machine import host_name, this_machine
 from databricks_uploader.state.store import Store
 
@@ -31,7 +34,7 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
     with state_folder.locked(folder), Store.open(folder) as store:
         source = SqliteSource(settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col)
         table = source.table()
-        node = bind(store, settings)
+        node = bind(store, folder, settings)
         target = raw_table(settings.databricks_table or table.name)
         identity = Identity(node.node_id, table.name, target)
         spool = FolderSpool(folder / "spool")
@@ -43,7 +46,17 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
                 f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)
             )
         )
-        yield Pipeline(identity, limits), Ports(source, destination, spool, store, clock)
+        pipeline = Pipeline(
+            identity,
+            limits,
+            order=_ORDERS[settings.cursor],
+            late_arrival=timedelta(seconds=settings.late_arrival),
+            start=settings.start or "beginning",
+        )
+        yield pipeline, Ports(source, destination, spool, store, clock)
+
+
+_ORDERS: Mapping[str, Literal["auto", "rowid", "time"]] = {"auto": "auto", "rowid": "rowid", "timestamp": "time"}
 
 
 def upload(settings: Settings) -> int:
@@ -56,13 +69,25 @@ def upload(settings: Settings) -> int:
         return run(lambda: opened(settings, folder, clock, log.tell), clock, log.tell, pace, random.random)
 
 
-def bind(store: Store, settings: Settings) -> Node:
+def bind(store: Store, folder: Path, settings: Settings) -> Node:
     """Return the node of this state directory: the one it remembers if that is still us, or a new one."""
     machine, source = this_machine(), str(settings.sqlite.resolve())
     remembered = store.node()
     if remembered is not None:
         check_node(remembered, settings.node_id, machine, source)
         return remembered
+    _check_original(folder, settings)
     node = first_node(settings.node_id, host_name(), machine, source)
     store.remember(node)
     return node
+
+
+def _check_original(folder: Path, settings: Settings) -> None:
+    """Ask where to begin when the program that this one replaces has been at work here."""
+    time = left_by_the_original(folder)
+    if time is not None and settings.start is None:
+        reached = f"up to {time}" if time else "up to a time that can't be read there"
+        raise StateError(
+            f"{folder / FILE_NAME} is of another program, which uploaded rows {reached}",
+            hint=f"to go on there, set start: {time or 'TIME'} (--start); to load every row, set start: beginning",
+        )

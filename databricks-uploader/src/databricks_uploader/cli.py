@@ -24,6 +24,17 @@ from databricks_uploader.state.machine import this_machine
 _NAME = "databricks-uploader"
 
 
+class _After(click.ParamType[str]):
+    """A rowid, or a word."""
+
+    name = "ROWID|last|beginning"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in {"last", "beginning"} and not (value.lstrip("-").isdecimal() and abs(int(value)) < 1 << 63):
+            self.fail(f"{value!r} is neither a rowid nor last nor beginning", param, ctx)
+        return value
+
+
 @click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @options()
 @click.option("--show-config", is_flag=True, help="Print all settings and where each came from, then exit.")
@@ -71,11 +82,12 @@ def show(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
 
 @state.command()
 @options("state_dir", "sqlite")
+@click.option("--after", type=_After(), help="Go on after this rowid, after the last one, or from the beginning.")
 @click.pass_obj
-def adopt(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
+def adopt(earlier: Sources, /, *, after: str | None, **typed: Any) -> None:  # noqa: ANN401
     """Go on here: this machine, or this database file, takes the place of the remembered one."""
     settings = _settings(earlier, typed)
-    click.echo(state_commands.adopt(_state_folder(settings), this_machine(), settings["sqlite"]))
+    click.echo(state_commands.adopt(_state_folder(settings), this_machine(), settings["sqlite"], after))
 
 
 @state.command()

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
+from databricks_uploader.claiming import claim_of, next_lineage
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
-from databricks_uploader.model.claim import Claim, Counts, LateSpan, Span
+from databricks_uploader.fill_by_time import fill_by_time
+from databricks_uploader.model.claim import LateSpan, Span
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import typed_columns
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
-from databricks_uploader.ports import Lineage, Look, Page, Ports
+from databricks_uploader.ports import Look, Page, Ports
 from databricks_uploader.recognise import recognised, told_by
 
 
@@ -22,6 +24,8 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
         return False
     table = ports.source.table()
     columns = typed_columns(table, position.timestamp_column, position.schema)
+    if position.order == "time":
+        return fill_by_time(pipeline, position, table, columns, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
     keys = [w.key for w in standing.witnesses.rows]
     with ports.source.reading(table, columns, standing.position, keys) as reading:
@@ -33,40 +37,19 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
         if first is None:
             return False
         _tell_missed(standing, first, tell)
-        lineage = _lineage(pipeline, position, ports)
+        lineage = next_lineage(pipeline.identity, position, ports.clock)
         seen = _Seen()
         pages = seen.until(pipeline.limits, chain([first], reading.pages))
-        file, statistics = ports.spool.write(pages, columns, lineage)
+        spooled = ports.spool.write((page.columns for page in pages), columns, lineage)
     late = reading.look.late
-    claim = Claim(
-        identity=pipeline.identity,
-        owner=lineage.owner,
-        sequence=lineage.sequence,
-        incarnation=lineage.incarnation,
-        span=LateSpan(late) if late else Span(position.cursor, seen.up_to),
-        counts=Counts(read=seen.rows, loaded=seen.rows),
-        file=file,
-        columns=columns,
-        statistics=statistics,
-        newest=seen.newest,
-        claimed_at=lineage.claimed_at,
-    )
+    span = LateSpan(late) if late else Span(position.cursor, seen.up_to)
+    claim = claim_of(pipeline.identity, lineage, columns, spooled, (span, seen.rows, seen.newest))
     after = seen.standing(standing, reading.look)
     ports.state.claim(claim, after)
     tell(Claimed(claim, more=not seen.last))
     if after.position.gaps.given_up and not position.gaps.given_up:
         tell(GapsGivenUp(pipeline.identity))
     return not seen.last
-
-
-def _lineage(pipeline: Pipeline, position: Position, ports: Ports) -> Lineage:
-    return Lineage(
-        node_id=pipeline.identity.node_id,
-        incarnation=position.incarnation,
-        owner=position.owner,
-        sequence=position.sequence + 1,
-        claimed_at=ports.clock.now(),
-    )
 
 
 def _tell_missed(standing: Standing, first: Page, tell: Tell) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics
@@ -68,6 +68,27 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class TimedPage:
+    """The rows of one short read transaction, all rows of any of their times among them."""
+
+    told: Sequence[tuple[int, Values]]
+    """Of each row, its time in µs since 1970 and what tells it from others of that time."""
+    size: int
+    """Bytes in memory."""
+    last: bool
+    """Whether no later row was there when it was read."""
+    only: Callable[[Sequence[int], int], ArrowColumns]
+    """Gives the rows with these indices, typed and checked, their `_row` counting up from a number."""
+    slack: timedelta
+    """How far before the time asked for a sweep may begin."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.told)
+
+
+@dataclass(frozen=True)
 class Lineage:
     """What every row of one claim carries besides its own columns."""
 
@@ -114,6 +135,12 @@ class Source(Protocol):
 
         Raises TransientError while the database is locked, PermanentError at a value that does not fit.
         """
+        ...
+
+    def sweep(
+        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+    ) -> AbstractContextManager[Iterator[TimedPage]]:
+        """Read all rows of a time on (None: all rows), and some before, each page its own read transaction."""
         ...
 
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
@@ -168,7 +195,9 @@ class Destination(Protocol):
 class Spool(Protocol):
     """Finished Parquet files waiting to be loaded."""
 
-    def write(self, pages: Iterator[Page], columns: TableSchema, lineage: Lineage) -> tuple[SpoolFile, Statistics]:
+    def write(
+        self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
+    ) -> tuple[SpoolFile, Statistics]:
         """Write one file, durable before this returns."""
         ...
 
@@ -194,6 +223,10 @@ class State(Protocol):
 
     def witnesses(self, identity: Identity) -> Witnesses:
         """Return the witnesses of a pipeline."""
+        ...
+
+    def seen(self, identity: Identity) -> Mapping[int, int]:
+        """Return the claimed rows that a look back may meet: fingerprint → time in µs since 1970."""
         ...
 
     def stand(self, identity: Identity, standing: Standing) -> None:

@@ -2,10 +2,12 @@
 
 import secrets
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
+from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
@@ -22,6 +24,11 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     """
     known = ports.state.position(pipeline.identity)
     if known is not None:
+        if pipeline.order not in ("auto", known.order):
+            raise ConfigError(
+                f"cursor is set to {pipeline.order}, and {pipeline.identity.source_table!r} was begun by {known.order}",
+                hint="leave it as it was, or load into another table (--table)",
+            )
         return known
     source = ports.source.table()
     if pipeline.start != "now" and ports.source.is_empty(source):
@@ -47,12 +54,28 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         witness_columns=witness_columns(source, time),
         timed=time is not None,
         secret=secrets.token_bytes(16),
+        order=_order(pipeline, source, time),
     )
     head = ports.destination.head()
     standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
     ports.state.stand(pipeline.identity, standing)
     tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
     return standing.position
+
+
+def _order(pipeline: Pipeline, source: SourceTable, time: str | None) -> Literal["rowid", "time"]:
+    """Choose what the cursor is of: the rowid, wherever there is one."""
+    order = pipeline.order
+    if order == "auto":
+        order = "time" if source.rowid is None else "rowid"
+    if order == "rowid" and source.rowid is None:
+        raise ConfigError(f"{source.name!r} has no rowids", hint="leave cursor unset, or set it to timestamp")
+    if order == "time" and time is None:
+        raise ConfigError(
+            f"{source.name!r} is read in the order of times, and no column holds them",
+            hint="name the column with --timestamp-col (timestamp_col in YAML)",
+        )
+    return order
 
 
 def _started(first: Position, pipeline: Pipeline, source: SourceTable, ports: Ports) -> Standing:
@@ -65,13 +88,16 @@ def _started(first: Position, pipeline: Pipeline, source: SourceTable, ports: Po
             hint="set start to beginning or now, or name the column with --timestamp-col",
         )
     time = None if pipeline.start == "now" else pipeline.start
+    if first.order == "time":
+        floor = time or ports.clock.now()
+        return Standing(replace(first, floor=(floor - EPOCH) // timedelta(microseconds=1)), Witnesses())
     key = ports.source.row_before(source, first.witness_columns[0] if first.timed else None, time)
     return Standing(first, Witnesses()) if key is None else _standing_after(key, first, source, ports)[0]
 
 
 def _after(head: Head, first: Position, source: SourceTable, ports: Ports) -> Standing:
     """Go on after the newest row of the table's newest incarnation, if the source still has that row."""
-    last = ports.destination.last_row(head, first.timestamp_column)
+    last = ports.destination.last_row(head, first.timestamp_column) if first.order == "rowid" else None
     if last is None:
         raise StateError(
             f"the table holds claim {head.sequence} of this node, state is lost, and the table can't tell the "

@@ -32,7 +32,7 @@ def told_by(table: SourceTable, standing: Standing) -> Standing:
     if gone and standing.witnesses.rows:
         raise StateError(
             f"column {gone[0]!r} of {table.name!r}, by which its rows were recognised, is gone",
-            hint="if it is still the same database, run `databricks-uploader state adopt` to go on",
+            hint="if it is still the same database, run `databricks-uploader state adopt --after last` to go on",
         )
     if position.witness_columns and not gone:
         return standing

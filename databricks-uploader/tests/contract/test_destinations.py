@@ -29,7 +29,7 @@ def spool(tmp_path: Path) -> FolderSpool:
 
 def claim_of(spool: FolderSpool, identity: Identity, sequence: int, keys: list[int], owner: int = 7) -> Claim:
     lineage = Lineage(identity.node_id, 99, owner, sequence, START)
-    file, statistics = spool.write(iter([page_of(keys)]), OWN, lineage)
+    file, statistics = spool.write(iter([page_of(keys).columns]), OWN, lineage)
     return Claim(
         identity=identity, owner=owner, sequence=sequence, incarnation=99, span=Span(None, keys[-1]),
         counts=Counts(len(keys), len(keys)), file=file, columns=OWN, statistics=statistics, newest=None,

@@ -18,7 +18,7 @@ from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import LastRow, Look, Page, Reading
+from databricks_uploader.ports import LastRow, Look, Page, Reading, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
@@ -119,6 +119,12 @@ class MemorySource:
             for i, before in zip(starts, befores, strict=False)
         ]
         yield Reading(look, iter([page_of(late, last=False)] if late else pages))
+
+    @contextmanager
+    def sweep(
+        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+    ) -> Iterator[Iterator[TimedPage]]:
+        yield iter(())
 
 
 @dataclass

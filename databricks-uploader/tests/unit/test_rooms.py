@@ -19,7 +19,7 @@ from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import natural_schema, typed_columns
 from databricks_uploader.model.witness import Witness, Witnesses
-from databricks_uploader.ports import Lineage, Page
+from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state import folder as state_folder
 from databricks_uploader.state.store import Store
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def claim_of(spool: FolderSpool, sequence: int, keys: list[int], after: int | None = None) -> Claim:
-    file, statistics = spool.write(iter([page_of(keys)]), OWN, Lineage("node", -5, 7, sequence, START))
+    file, statistics = spool.write(iter([page_of(keys).columns]), OWN, Lineage("node", -5, 7, sequence, START))
     counts = Counts(len(keys), len(keys))
     span = Span(after, keys[-1])
     newest = datetime(2026, 11, 24, 9, sequence, tzinfo=UTC)
@@ -161,7 +161,7 @@ def test_only_where_the_default_is_missing_state_goes_to_the_working_directory(
 
 def test_a_spool_file_is_readable_by_others_and_its_statistics_are_true(tmp_path: Path) -> None:
     lineage = Lineage("node", -5, 7, 2, START)
-    file, statistics = FolderSpool(tmp_path).write(iter([page_of([3, 4]), page_of([8])]), OWN, lineage)
+    file, statistics = FolderSpool(tmp_path).write(iter([page_of([3, 4]).columns, page_of([8]).columns]), OWN, lineage)
     path = tmp_path / file.name
     assert path.stat().st_size == file.size
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
@@ -185,18 +185,18 @@ def test_a_spool_file_is_readable_by_others_and_its_statistics_are_true(tmp_path
 def test_the_same_pages_make_the_same_file(tmp_path: Path) -> None:
     lineage = Lineage("node", -5, 7, 2, START)
     spool = FolderSpool(tmp_path)
-    one, two = (spool.write(iter([page_of([3, 4])]), OWN, lineage)[0] for _ in range(2))
+    one, two = (spool.write(iter([page_of([3, 4]).columns]), OWN, lineage)[0] for _ in range(2))
     assert one == two
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_an_error_between_pages_is_raised_as_it_is_and_leaves_no_finished_file(tmp_path: Path) -> None:
-    def pages() -> Iterator[Page]:
-        yield page_of([1])
+    def batches() -> Iterator[ArrowColumns]:
+        yield page_of([1]).columns
         raise PermanentError("row 2 does not fit", hint="")
 
     with pytest.raises(PermanentError, match="row 2 does not fit"):
-        FolderSpool(tmp_path).write(pages(), OWN, Lineage("node", -5, 7, 2, START))
+        FolderSpool(tmp_path).write(batches(), OWN, Lineage("node", -5, 7, 2, START))
     assert [f.suffix for f in tmp_path.iterdir()] == [".draft"]
     FolderSpool(tmp_path).keep_only([])
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +207,7 @@ def test_a_full_disk_is_transient_and_told_without_a_traceback(
 ) -> None:
     (tmp_path / "0000000007-2.draft").symlink_to("/dev/full")
     with pytest.raises(TransientError, match="No space left on device"):
-        FolderSpool(tmp_path).write(iter([page_of([1, 2])]), OWN, Lineage("node", -5, 7, 2, START))
+        FolderSpool(tmp_path).write(iter([page_of([1, 2]).columns]), OWN, Lineage("node", -5, 7, 2, START))
     assert capfd.readouterr().err == ""
 
 

@@ -263,7 +263,6 @@ def test_a_configured_timestamp_column_is_taken_whatever_its_name(tmp_path: Path
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("CREATE TABLE t (k TEXT PRIMARY KEY) WITHOUT ROWID", "'t' is a WITHOUT ROWID table"),
         ("CREATE TABLE t (rowid, oid, _rowid_)", "the columns of 't' hide its rowid"),
         ("CREATE VIEW v AS SELECT 1 AS x", "no table in"),
     ],

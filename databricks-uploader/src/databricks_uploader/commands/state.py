@@ -1,5 +1,6 @@
 """`state show | adopt | reset | rebuild`: look at what is remembered, and choose when it and the world disagree."""
 
+import secrets
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +27,11 @@ def show(folder: Path, machine: Machine) -> str:
     return "\n".join(f"{name:<10}{value}".rstrip() for name, value in lines)
 
 
-def adopt(folder: Path, machine: Machine, source: Path | None) -> str:
-    """Make this machine, and the configured database file, the ones that state belongs to."""
+def adopt(folder: Path, machine: Machine, source: Path | None, after: str | None) -> str:
+    """Make this machine, and the configured database file, the ones that state belongs to.
+
+    `after`: go on after that rowid, after the last one, or from the beginning, whatever rows the database holds.
+    """
     _must_exist(folder)
     with locked(folder), Store.open(folder) as store:
         node = store.node()
@@ -35,7 +39,20 @@ def adopt(folder: Path, machine: Machine, source: Path | None) -> str:
             raise ConfigError(f"the state in {folder} belongs to no node yet", hint="just start the uploader")
         adopted = replace(node, machine=machine, source=str(source.resolve()) if source else node.source)
         store.remember(adopted)
-    return f"node {adopted.node_id} goes on here, with the database {adopted.source}"
+        where = [] if after is None else [_adopted(store, summary, after) for summary in store.summaries()]
+    return "\n".join([f"node {adopted.node_id} goes on here, with the database {adopted.source}", *where])
+
+
+def _adopted(store: Store, summary: Summary, after: str) -> str:
+    position, table = summary.position, summary.identity.source_table
+    if position.order == "time":
+        raise ConfigError(f"{table!r} is read in the order of times", hint="there is no rowid to go on after")
+    if after == "last":
+        cursor, incarnation = position.cursor, position.incarnation
+    else:
+        cursor, incarnation = None if after == "beginning" else int(after), secrets.randbits(63)
+    store.stand(summary.identity, position.adopted(cursor, incarnation))
+    return f"{table} goes on {'from the beginning' if cursor is None else f'after row {cursor}'}"
 
 
 def reset(folder: Path) -> str:

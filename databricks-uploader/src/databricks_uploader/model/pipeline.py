@@ -1,7 +1,7 @@
 """A pipeline: one way from one source table to one target table."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from databricks_uploader.model.claim import Identity
@@ -26,6 +26,10 @@ class Pipeline:
 
     identity: Identity
     limits: Limits = Limits()
+    order: Literal["auto", "rowid", "time"] = "auto"
+    """What the cursor is of."""
+    late_arrival: timedelta = timedelta(minutes=10)
+    """Where the cursor is a time: how far behind the newest row a new one may be."""
     start: datetime | Literal["beginning", "now"] = "beginning"
     """Which rows a source that was never read begins with: all, those after now, or from the first of that time on."""
 

@@ -1,9 +1,11 @@
 """Where a pipeline stands between two claims, and how it moves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from databricks_uploader.model.claim import Head
-from databricks_uploader.model.gaps import Gaps
+from databricks_uploader.model.gaps import LOWEST, Gaps
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import Recreated, RolledBack, Witnesses
 
@@ -32,6 +34,22 @@ class Position:
     """The source table's AUTOINCREMENT counter at the newest claim."""
     schema_version: int | None = None
     """The source's schema version at the newest claim; VACUUM raises it too."""
+    order: Literal["rowid", "time"] = "rowid"
+    """What the cursor is of: a rowid, or the time of rows in µs since 1970."""
+    floor: int | None = None
+    """Where the cursor is a time: rows before this one are not wanted."""
+
+    def adopted(self, after: int | None, incarnation: int) -> "Standing":
+        """Return where to go on after that rowid (None: from the beginning), with whatever database there is."""
+        moved = replace(
+            self,
+            incarnation=incarnation,
+            cursor=after,
+            gaps=Gaps() if after is None else self.gaps.up_to(after),
+            counter=None,
+            schema_version=None,
+        )
+        return Standing(moved, Witnesses(dense_from=LOWEST if after is None else after + 1))
 
     def restarted(self, witnesses: Witnesses, verdict: Recreated | RolledBack, incarnation: int) -> "Standing":
         """Return where to go on in a source table that began a new life, `incarnation`."""
@@ -49,3 +67,5 @@ class Standing:
 
     position: Position
     witnesses: Witnesses
+    seen: Mapping[int, int] = field(default_factory=dict)
+    """Where the cursor is a time: the claimed rows that a look back may meet, fingerprint → time."""

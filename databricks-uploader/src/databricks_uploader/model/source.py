@@ -33,15 +33,17 @@ class SourceTable:
 
     name: str
     columns: tuple[SourceColumn, ...]
-    rowid: str
-    """The name that reaches the rowid: a column's where one is its alias."""
+    rowid: str | None
+    """The name that reaches the rowid: a column's where one is its alias; None where there are no rowids."""
+    key: tuple[str, ...] = ()
+    """The columns of the primary key of a table without rowids; none in a view."""
     autoincrement: bool = False
     """Whether a rowid is never given twice."""
 
     @property
     def renumbered_by_vacuum(self) -> bool:
         """Whether VACUUM may change rowids: where no column is their alias."""
-        return self.get(self.rowid) is None
+        return self.rowid is not None and self.get(self.rowid) is None
 
     def get(self, name: str) -> SourceColumn | None:
         """Return the column of that name, compared without case as SQLite does."""
@@ -77,6 +79,11 @@ def configured_timestamp(table: SourceTable, name: str) -> str:
         names = [c.name for c in table.columns]
         raise ConfigError(f"no column {name!r} in table {table.name!r}", hint=_nearest(name, names, "columns"))
     return column.name
+
+
+def telling_columns(table: SourceTable) -> tuple[str, ...]:
+    """Return the columns that tell rows of one time apart: the rowid, the primary key, or all."""
+    return (table.rowid,) if table.rowid is not None else table.key or tuple(c.name for c in table.columns)
 
 
 def witness_columns(table: SourceTable, timestamp_column: str | None) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def same_database(witnesses: Witnesses, found: Mapping[int, int], ids: Ids, *, t
         raise StateError(
             f"row {differ[-1]}, which was loaded, has other values now, and no column tells the rows' time: it was "
             "updated, or this is another database",
-            hint="if rows were updated, run `databricks-uploader state adopt` to go on (updates are not loaded); if "
+            hint="if rows were updated, which is not loaded, run `databricks-uploader state adopt --after last`; if "
             "the database was made anew, run `databricks-uploader state adopt --after beginning`",
         )
     if newest_equal is None:

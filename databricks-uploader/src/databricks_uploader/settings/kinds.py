@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,20 @@ def shown_size(value: int) -> str:
     return f"{value}B"
 
 
+def _start(text: str) -> datetime | str:
+    """Return beginning, now, or a time, which is in UTC where it has no zone."""
+    text = text.strip()
+    if text.lower() in {"beginning", "now"}:
+        return text.lower()
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def shown_start(start: datetime | str) -> str:
+    """Write a start as it can be given."""
+    return start if isinstance(start, str) else start.isoformat()
+
+
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError
@@ -163,5 +178,8 @@ SIZE = Kind(
     _size,
     {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+\s*([KMGTkmgt]?(i?[Bb]|i))?$"},
     shown=shown_size,
+)
+START = Kind(
+    "START", "beginning, now, or a time such as 2026-01-31T08:00:00Z", _start, {"type": "string"}, shown=shown_start
 )
 SECRET = Kind("SECRET", "one word without spaces", _secret, TEXT, secret=True)

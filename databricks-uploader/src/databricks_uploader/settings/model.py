@@ -1,9 +1,10 @@
 """The settings, each with its names, its kind, its meaning and its default: one row of one table."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from databricks_uploader.settings import databricks, rules
 from databricks_uploader.settings.kinds import (
@@ -14,6 +15,7 @@ from databricks_uploader.settings.kinds import (
     POSITIVE_DURATION,
     SECRET,
     SIZE,
+    START,
     Kind,
     choice,
 )
@@ -27,6 +29,9 @@ class Settings:
     delta_path: Path
     sqlite_table_name: str | None
     timestamp_col: str | None
+    cursor: str
+    start: datetime | Literal["beginning", "now"] | None
+    late_arrival: float
     databricks_table: str | None
     state_dir: Path | None
     node_id: str | None
@@ -83,6 +88,10 @@ KEYS = (
     Key(_SOURCE, "sqlite", PATH, "SQLite database to read.", aliases=("sqlite_path",)),
     Key(_SOURCE, "sqlite_table_name", NAME, "Table to read; unset: the only one.", short_flags=("--sqlite-table",)),
     Key(_SOURCE, "timestamp_col", NAME, "Column with the rows' time; unset: found by name or type."),
+    Key(_SOURCE, "cursor", choice("CURSOR", "auto", "rowid", "timestamp"),
+        "What rows are read in the order of; auto: the rowid, wherever there is one.", "auto"),
+    Key(_SOURCE, "start", START, "Where the first start begins: beginning (unset), now, or a time."),
+    Key(_SOURCE, "late_arrival", DURATION, "With cursor timestamp: how late a row may come.", "10m"),
     Key(_TARGET, "delta_path", PATH, "Folder of local Delta tables to load into."),
     Key(_TARGET, "databricks_table", databricks.TABLE,
         "Target table without its prefix; unset: the source table's name.", short_flags=("--table",)),

@@ -38,10 +38,10 @@ class Plan:
             for c in columns.columns if (source := sources[c.name]) is not None
         ))  # fmt: skip
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """The rowid, as an expression."""
-        return identifier(self.table.rowid)
+        """The rowid, as an expression; NULL where there is none."""
+        return rowid(self.table)
 
     def expression(self, name: str) -> str:
         """Return what a page selects for the source column (or rowid) of that name."""
@@ -101,10 +101,15 @@ class Plan:
         return f"{quoted(self.table.name)} t"
 
 
+def rowid(table: SourceTable) -> str:
+    """Return the rowid as an expression; NULL where there is none."""
+    return "NULL" if table.rowid is None else identifier(table.rowid)
+
+
 def ids(table: SourceTable) -> str:
     """Select the lowest rowid, the AUTOINCREMENT counter (NULL without) and the schema version."""
     counter = f"(SELECT seq FROM sqlite_sequence WHERE name = {text(table.name)})" if table.autoincrement else "NULL"
-    oldest = f"(SELECT min({identifier(table.rowid)}) FROM {quoted(table.name)} t)"
+    oldest = f"(SELECT min({rowid(table)}) FROM {quoted(table.name)} t)"
     return f"SELECT {oldest}, {counter}, (SELECT schema_version FROM pragma_schema_version)"
 
 
@@ -119,7 +124,7 @@ def witnessed(table: SourceTable, columns: Sequence[str], rows: str) -> str:
         for c in map(identifier, columns)
     )
     literals = "".join(", x'', 0, 0.0" for _ in columns)
-    return f"SELECT 0{literals} UNION ALL SELECT {identifier(table.rowid)}{', ' if three else ''}{three} {rows}"
+    return f"SELECT 0{literals} UNION ALL SELECT {rowid(table)}{', ' if three else ''}{three} {rows}"
 
 
 def unfit(column: Wanted) -> str:

@@ -18,13 +18,16 @@ from databricks_uploader.model.source import (
     SourceTable,
     choose_table,
     configured_timestamp,
+    telling_columns,
     timestamp_candidates,
 )
 from databricks_uploader.model.table import DeltaType, TableSchema
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import Reading
+from databricks_uploader.ports import Reading, TimedPage
 from databricks_uploader.source import pages, plan
+from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
+from databricks_uploader.source.rows import Rows
 from databricks_uploader.source.typed import ARROW
 
 _SAMPLE_ROWS = 100
@@ -45,15 +48,11 @@ class SqliteSource:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
         with connect(self.path) as connection:
             kinds = _tables(connection)
-            name = choose_table(self.table_name, list(kinds), str(self.path))
+            tables = [name for name, kind in kinds.items() if kind != "view" or self.table_name is not None]
+            name = choose_table(self.table_name, tables, str(self.path))
             if name is None:
-                raise _several(connection, kinds, self.path)
-            if kinds[name] != "rowid":
-                raise ConfigError(
-                    f"{name!r} is a {kinds[name]}, which this version can't read",
-                    hint="name a table with rowids",
-                )
-            return _described(connection, name)
+                raise _several(connection, tables, self.path)
+            return _described(connection, name, kinds[name])
 
     def timestamp_column(self, table: SourceTable) -> str | None:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
@@ -84,7 +83,7 @@ class SqliteSource:
         self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
     ) -> tuple[Values, datetime | None]:
         """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
-        where = f"FROM {quoted(table.name)} t WHERE {identifier(table.rowid)} = {key}"
+        where = f"FROM {quoted(table.name)} t WHERE {plan.rowid(table)} = {key}"
         with connect(self.path) as connection, connection.transaction():
             found = dict(pages.witness_values(connection, plan.witnessed(table, columns, where), at_most=1))
             times = connection.rows(f"SELECT {identifier(timestamp_column)} {where}") if timestamp_column else []
@@ -92,7 +91,7 @@ class SqliteSource:
 
     def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
         """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
-        key, source = identifier(table.rowid), f"FROM {quoted(table.name)} t"
+        key, source = plan.rowid(table), f"FROM {quoted(table.name)} t"
         with connect(self.path) as connection:
             if time is None or timestamp_column is None:
                 newest: int | None = connection.rows(f"SELECT max({key}) {source}")[0][0]
@@ -110,7 +109,7 @@ class SqliteSource:
 
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
         """Return rowid and witness values of so many of the newest rows."""
-        key, source = identifier(table.rowid), f"FROM {quoted(table.name)} t"
+        key, source = plan.rowid(table), f"FROM {quoted(table.name)} t"
         oldest = f"SELECT {key} {source} ORDER BY {key} DESC LIMIT 1 OFFSET {at_most - 1}"
         rows = f"{source} WHERE {key} >= coalesce(({oldest}), {LOWEST})"
         with connect(self.path) as connection:
@@ -127,9 +126,8 @@ class SqliteSource:
     ) -> Iterator[Reading]:
         """Look at the table and read what is to be claimed next over one connection."""
         with connect(self.path) as connection:
-            reader = pages.Reader(
-                connection, table, columns, position.timestamp_column, position.witness_columns, self.page_size
-            )
+            rows = Rows(connection, table, columns, position.timestamp_column)
+            reader = pages.Reader(rows, position.witness_columns, self.page_size)
             with connection.transaction():
                 look = reader.look(witnesses, position.gaps.ranges)
                 late = reader.late(look.late) if look.late else None
@@ -137,20 +135,35 @@ class SqliteSource:
             rest = reader.rest(first) if first is not None and late is None else ()
             yield Reading(look, iter([] if first is None else chain([first], rest)))
 
+    @contextmanager
+    def sweep(
+        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+    ) -> Iterator[Iterator[TimedPage]]:
+        """Read all rows of a time on, and some before, over one connection."""
+        with connect(self.path) as connection:
+            rows = Rows(connection, table, columns, position.timestamp_column)
+            (time,) = position.witness_columns
+            yield Sweep(rows, time, telling_columns(table), self.page_size).pages(since)
+
 
 def _tables(connection: Connection) -> dict[str, str]:
-    """Return the user's own tables and what kind each is; views and virtual tables only serve as errors."""
+    """Return the user's own tables and views and what kind each is; not what extensions keep beside theirs."""
     listed = connection.rows(
-        "SELECT name, CASE WHEN type <> 'table' THEN type WHEN wr THEN 'WITHOUT ROWID table' ELSE 'rowid' END "
-        "FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-        "ORDER BY name"
+        "SELECT name, CASE WHEN type = 'view' THEN type WHEN wr THEN 'without rowid' ELSE 'rowid' END "
+        "FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view') "
+        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
     )
     return dict(listed)
 
 
-def _described(connection: Connection, name: str) -> SourceTable:
-    listed = connection.rows(f"SELECT name, type FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid")
-    columns = tuple(SourceColumn(column, declared) for column, declared in listed)
+def _described(connection: Connection, name: str, kind: str) -> SourceTable:
+    listed = connection.rows(
+        f"SELECT name, type, pk FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid"
+    )
+    columns = tuple(SourceColumn(column, declared) for column, declared, _ in listed)
+    if kind != "rowid":
+        key = [(number, column) for column, _, number in listed if number]
+        return SourceTable(name, columns, None, tuple(column for _, column in sorted(key)))
     (autoincrement,) = connection.rows(
         f"SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {text(name)} "
         "AND upper(sql) LIKE '%AUTOINCREMENT%' AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')"
@@ -181,21 +194,21 @@ def _rowid(connection: Connection, name: str, columns: Sequence[SourceColumn]) -
     return free
 
 
-def _several(connection: Connection, kinds: dict[str, str], path: Path) -> ConfigError:
+def _several(connection: Connection, tables: Sequence[str], path: Path) -> ConfigError:
     lines = []
-    for name, kind in kinds.items():
+    for name in tables:
         rows = connection.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0]
-        times = timestamp_candidates(_described(connection, name)) if kind == "rowid" else []
+        times = timestamp_candidates(_described(connection, name, "without rowid"))
         lines.append(f"  {name}: {rows:,} rows, {'time in ' + times[0] if times else 'no time column'}")
     return ConfigError(
-        f"{len(kinds)} tables in {path}:\n" + "\n".join(lines),
+        f"{len(tables)} tables in {path}:\n" + "\n".join(lines),
         hint="name one with --sqlite-table (sqlite_table_name in YAML)",
     )
 
 
 def _holds_times(connection: Connection, table: SourceTable, column: str) -> bool:
     """Tell whether the newest values of the column parse; a column of NULLs is taken by its name."""
-    newest = f"ORDER BY {identifier(table.rowid)} DESC LIMIT {_SAMPLE_ROWS}"
+    newest = f"ORDER BY {identifier(table.rowid or column)} DESC LIMIT {_SAMPLE_ROWS}"
     sample = connection.rows(f"SELECT {identifier(column)} FROM {quoted(table.name)} t {newest}")
     values = [row[0] for row in sample if row[0] is not None]
     return all(isinstance(v, str) for v in values) and None not in _parsed(values)

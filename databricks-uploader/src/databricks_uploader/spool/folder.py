@@ -9,7 +9,7 @@ from databricks_uploader import durable
 from databricks_uploader.errors import StateError
 from databricks_uploader.model.claim import Claim, SpoolFile, Statistics
 from databricks_uploader.model.table import TableSchema
-from databricks_uploader.ports import Lineage, Page
+from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool import parquet
 
 
@@ -19,7 +19,9 @@ class FolderSpool:
 
     folder: Path
 
-    def write(self, pages: Iterator[Page], columns: TableSchema, lineage: Lineage) -> tuple[SpoolFile, Statistics]:
+    def write(
+        self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
+    ) -> tuple[SpoolFile, Statistics]:
         """Write one file, durable before this returns.
 
         Its name is made of owner, sequence and digest: the claim's name for ever, here and at the destination.
@@ -27,7 +29,7 @@ class FolderSpool:
         stem = f"{lineage.owner:010x}-{lineage.sequence}"
         draft = self.folder / f"{stem}.draft"
         with durable.translated(f"can't write the spool file {draft}"):
-            written = parquet.write(draft, pages, columns, lineage)
+            written = parquet.write(draft, batches, columns, lineage)
             file = SpoolFile(f"{stem}-{written.digest[:16]}.parquet", written.size, written.digest)
             durable.rename(draft, self.folder / file.name)
         return file, written.statistics

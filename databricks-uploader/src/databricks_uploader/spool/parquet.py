@@ -14,7 +14,7 @@ from arro3.io import write_parquet
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.model.claim import Statistics, batch_id
 from databricks_uploader.model.table import ROW, DeltaType, TableSchema
-from databricks_uploader.ports import Lineage, Page
+from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool.statistics import Gathered, constant, zulu
 
 _ROW_GROUP_ROWS = 32_768  # 65,536 took the whole process over 150 MB
@@ -38,15 +38,15 @@ def new_digest() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=32)
 
 
-def write(path: Path, pages: Iterator[Page], columns: TableSchema, lineage: Lineage) -> Written:
-    """Write the pages (at least one) to `path`. An error on the way leaves an unfinished file and is raised."""
+def write(path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage) -> Written:
+    """Write the batches (at least one) to `path`. An error on the way leaves an unfinished file and is raised."""
     gathered = Gathered(columns)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         output = _Output(raw)
-        batches = _Batches(pages, lineage, gathered, output)
+        complete = _Batches(batches, lineage, gathered, output)
         plain = [c.name for c in (*columns.columns, ROW) if c.type in _NO_DICTIONARY]
         write_parquet(
-            RecordBatchReader.from_batches(batches.schema, iter(batches)),
+            RecordBatchReader.from_batches(complete.schema, iter(complete)),
             cast("IO[bytes]", output),
             compression=_COMPRESSION,
             max_row_group_size=_ROW_GROUP_ROWS,
@@ -70,26 +70,28 @@ def _constants(lineage: Lineage) -> dict[str, tuple[DataType, str | int]]:
 class _Batches:
     """The file's record batches, in its schema. An error ends them and is kept: arro3 would make it a text."""
 
-    def __init__(self, pages: Iterator[Page], lineage: Lineage, gathered: Gathered, output: "_Output") -> None:
-        self._pages = pages
+    def __init__(
+        self, batches: Iterator[ArrowColumns], lineage: Lineage, gathered: Gathered, output: "_Output"
+    ) -> None:
+        self._batches = batches
         self._gathered = gathered
         self._output = output
         self._constants = list(_constants(lineage).items())
         self._repeated: list[Array] = []
-        self._first = next(pages)
-        fields = RecordBatch.from_arrow(self._first.columns).schema
+        self._first = next(batches)
+        fields = RecordBatch.from_arrow(self._first).schema
         *own, row = (fields.field(i) for i in range(len(fields)))
         added = [Field(name, kind, nullable=False) for name, (kind, _) in self._constants]
         self.schema = Schema([*own, *added, row])
 
     def __iter__(self) -> Iterator[RecordBatch]:
-        page: Page | None = self._first
+        batch: ArrowColumns | None = self._first
         try:
-            while page is not None and self._output.failure is None:
-                *own, row = RecordBatch.from_arrow(page.columns).columns
+            while batch is not None and self._output.failure is None:
+                *own, row = RecordBatch.from_arrow(batch).columns
                 self._gathered.add([*own, row])
-                yield RecordBatch.from_arrays([*own, *self._repeat(page.rows), row], schema=self.schema)
-                page = next(self._pages, None)
+                yield RecordBatch.from_arrays([*own, *self._repeat(len(row)), row], schema=self.schema)
+                batch = next(self._batches, None)
         except UploaderError as error:
             self._output.failure = error
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from databricks_uploader.model.claim import Claim, Identity
@@ -39,3 +40,28 @@ def write(folder: Path, summaries: Sequence[Summary]) -> None:
     draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.chmod(0o600)
     draft.replace(folder / FILE_NAME)
+
+
+def left_by_the_original(folder: Path) -> str | None:
+    """Return the time that the program before this one uploaded last, '' where its file tells none.
+
+    None where there is no such file, or it is one that `write` wrote.
+    """
+    try:
+        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return ""
+    values = list(content.values()) if isinstance(content, dict) else [content]
+    if values and all(isinstance(value, dict) and "node_id" in value for value in values):
+        return None
+    return max((value for value in values if isinstance(value, str) and _is_time(value)), default="")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

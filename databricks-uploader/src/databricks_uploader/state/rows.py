@@ -24,6 +24,7 @@ CREATE TABLE pipeline (
     table_id TEXT NOT NULL, table_schema TEXT NOT NULL, timestamp_column TEXT,
     witness_columns TEXT NOT NULL, timed INTEGER NOT NULL, secret BLOB NOT NULL, dense_from INTEGER NOT NULL,
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
+    cursor_order TEXT NOT NULL, floor INTEGER,
     rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
@@ -42,6 +43,11 @@ CREATE TABLE witness (
     node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
     key INTEGER NOT NULL, fingerprint INTEGER NOT NULL,
     PRIMARY KEY (node_id, source_table, target_table, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE seen (
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    fingerprint INTEGER NOT NULL, time INTEGER NOT NULL,
+    PRIMARY KEY (node_id, source_table, target_table, fingerprint)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -76,6 +82,8 @@ def position_values(position: Position) -> dict[str, Any]:
         "gaps_given_up": position.gaps.given_up,
         "counter": position.counter,
         "schema_version": position.schema_version,
+        "cursor_order": position.order,
+        "floor": position.floor,
     }
 
 
@@ -133,6 +141,8 @@ def position(row: Row) -> Position:
         gaps=Gaps(tuple((low, high) for low, high in json.loads(row["gaps"])), row["gaps_given_up"]),
         counter=row["counter"],
         schema_version=row["schema_version"],
+        order=row["cursor_order"],
+        floor=row["floor"],
     )
 
 

@@ -97,6 +97,11 @@ class Store:
         complete = self._query(f"SELECT dense_from FROM pipeline WHERE {_OF_IDENTITY}", values)
         return Witnesses(tuple(Witness(*row) for row in found), complete[0]["dense_from"])
 
+    def seen(self, identity: Identity) -> Mapping[int, int]:
+        """Return the claimed rows that a look back may meet: fingerprint → time in µs since 1970."""
+        found = self._query(f"SELECT fingerprint, time FROM seen WHERE {_OF_IDENTITY}", rows.identity_values(identity))
+        return {row["fingerprint"]: row["time"] for row in found}
+
     def stand(self, identity: Identity, standing: Standing) -> None:
         """Record where a pipeline stands when that is not the end of a claim."""
         with self._transaction() as connection:
@@ -161,7 +166,7 @@ class Store:
         """Forget all positions and claims, not the node; return the names of their spool files."""
         with self._transaction() as connection:
             names = [row["file_name"] for row in connection.execute("SELECT file_name FROM claim")]
-            for table in ("claim", "witness", "pipeline"):
+            for table in ("claim", "witness", "seen", "pipeline"):
                 connection.execute(f"DELETE FROM {table}")
         return names
 
@@ -192,14 +197,26 @@ def _stand(connection: sqlite3.Connection, identity: Identity, standing: Standin
     changed = connection.execute(f"UPDATE pipeline SET {names} WHERE {_OF_IDENTITY}", of_identity | values)
     if not changed.rowcount:
         _insert(connection, "pipeline", of_identity | values)
-    known = connection.execute(f"SELECT key, fingerprint FROM witness WHERE {_OF_IDENTITY}", of_identity)
-    before, now = {Witness(*row) for row in known}, set(standing.witnesses.rows)
-    connection.executemany(
-        f"DELETE FROM witness WHERE {_OF_IDENTITY} AND key = :key",
-        [of_identity | {"key": witness.key} for witness in before - now],
-    )
-    for witness in now - before:
-        _insert(connection, "witness", of_identity | {"key": witness.key, "fingerprint": witness.fingerprint})
+    witnesses = {w.key: w.fingerprint for w in standing.witnesses.rows}
+    _replace(connection, "witness", ("key", "fingerprint"), of_identity, witnesses)
+    _replace(connection, "seen", ("fingerprint", "time"), of_identity, standing.seen)
+
+
+def _replace(
+    connection: sqlite3.Connection,
+    table: str,
+    names: tuple[str, str],
+    of_identity: Mapping[str, Any],
+    pairs: Mapping[int, int],
+) -> None:
+    """Make the table's pairs of an identity these ones, writing only what differs."""
+    name, value = names
+    before = dict(connection.execute(f"SELECT {name}, {value} FROM {table} WHERE {_OF_IDENTITY}", of_identity))
+    gone = [{**of_identity, name: key} for key, number in before.items() if pairs.get(key) != number]
+    connection.executemany(f"DELETE FROM {table} WHERE {_OF_IDENTITY} AND {name} = :{name}", gone)
+    for key, number in pairs.items():
+        if before.get(key) != number:
+            _insert(connection, table, {**of_identity, name: key, value: number})
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,100 @@
+"""Source → claims, where rows are read in the order of their times.
+
+The cursor is a time. Each fill looks back from it: what is there and was not claimed came late. A row is remembered
+as long as a look back may meet it again.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+from databricks_uploader.claiming import claim_of, next_lineage
+from databricks_uploader.events import Claimed, Tell
+from databricks_uploader.model.claim import Span
+from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.witness import Values, Witnesses, fingerprint
+from databricks_uploader.ports import ArrowColumns, Ports, TimedPage
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE = timedelta(days=1)
+"""A row that is further ahead of the clock is claimed, but does not move the cursor."""
+
+
+def fill_by_time(
+    pipeline: Pipeline, position: Position, table: SourceTable, columns: TableSchema, ports: Ports, tell: Tell
+) -> bool:
+    """Turn the next span into one file and claim it; tell whether there may be more."""
+    lineage = next_lineage(pipeline.identity, position, ports.clock)
+    seen = dict(ports.state.seen(pipeline.identity))
+    new = _New(position, seen, pipeline.limits, _microseconds(lineage.claimed_at + FUTURE - EPOCH), position.cursor)
+    since = None if position.cursor is None else EPOCH + timedelta(microseconds=position.cursor) - pipeline.late_arrival
+    with ports.source.sweep(table, columns, position, since) as pages:
+        rows = new.rows(pages)
+        first = next(rows, None)
+        if first is None:
+            return False
+        spooled = ports.spool.write(chain([first], rows), columns, lineage)
+    newest = EPOCH + timedelta(microseconds=max(new.times))
+    span = Span(position.cursor, max(new.times) if new.cursor is None else new.cursor)
+    claim = claim_of(pipeline.identity, lineage, columns, spooled, (span, len(new.times), newest))
+    look_back = _microseconds(pipeline.late_arrival + 2 * new.slack)
+    remembered = {row: time for row, time in seen.items() if new.cursor is None or time >= new.cursor - look_back}
+    after = replace(position, cursor=new.cursor, sequence=lineage.sequence)
+    ports.state.claim(claim, Standing(after, Witnesses(), remembered))
+    tell(Claimed(claim, more=new.limited))
+    return new.limited
+
+
+@dataclass
+class _New:
+    """The rows that were not claimed yet, picked out of the pages of a sweep."""
+
+    position: Position
+    seen: dict[int, int]
+    """Fingerprint → time in µs since 1970, of rows claimed."""
+    limits: Limits
+    latest: int
+    """The time up to which a row moves the cursor."""
+    cursor: int | None
+    times: list[int] = field(default_factory=list)
+    limited: bool = False
+    slack: timedelta = timedelta()
+    _size: int = 0
+
+    def rows(self, pages: Iterator[TimedPage]) -> Iterator[ArrowColumns]:
+        for page in pages:
+            fingerprints, self.slack = self._fingerprints(page.told), page.slack
+            new = [i for i, row in enumerate(fingerprints) if row not in self.seen and self._wanted(page.told[i][0])]
+            reached = [time for time, _ in page.told if time <= self.latest]
+            self.cursor = max(reached if self.cursor is None else [self.cursor, *reached], default=None)
+            if new:
+                first = len(self.times) + 1
+                self.times += [page.told[i][0] for i in new]
+                self.seen |= {fingerprints[i]: page.told[i][0] for i in new}
+                self._size += page.size * len(new) // page.rows
+                yield page.only(new, first)
+            if len(self.times) >= self.limits.span_rows or self._size >= self.limits.span_bytes:
+                self.limited = not page.last
+                return
+
+    def _wanted(self, time: int) -> bool:
+        return self.position.floor is None or time >= self.position.floor
+
+    def _fingerprints(self, told: Sequence[tuple[int, Values]]) -> Sequence[int]:
+        """Return what tells each row; rows alike in all (of one page, as they are of one time) are numbered."""
+        alike: Counter[tuple[int, Values]] = Counter()
+        found = []
+        for time, values in told:
+            number = alike[time, values]
+            alike[time, values] += 1
+            found.append(fingerprint(self.position.secret, (*values, time, number)))
+        return found
+
+
+def _microseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
