@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 help: ## list the targets
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## prepare databricks-uploader/.venv
 
@@ -34,6 +34,9 @@ layers: $(VENV)/.dev ## the map of the package
 bench: $(VENV)/.dev ## two million rows against the C scan of the same file
 	$(BIN)/python $(PRODUCT)/benchmarks/raw.py
 
+bench-writers: $(VENV)/.dev ## writers at full speed, with and without us beside them
+	cd $(PRODUCT) && $(BIN)/python -m benchmarks.writers
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .tools demo-data $(PRODUCT)/.bench
 	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
@@ -57,4 +60,4 @@ $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long lint types layers bench clean lock
+.PHONY: help setup demo test test-long lint types layers bench bench-writers clean lock

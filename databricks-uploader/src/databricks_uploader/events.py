@@ -78,11 +78,19 @@ class Bug:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """A lock of another program keeps us from the source, for `waited_s` seconds so far; it is tried again."""
+
+    path: str
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something a person should be told once."""
 
     text: str
 
 
-Event = Started | TableCreated | Began | Claimed | Loaded | CaughtUp | Failed | Bug | Notice
+Event = Started | TableCreated | Began | Claimed | Loaded | CaughtUp | Failed | Bug | Busy | Notice
 Tell = Callable[[Event], None]

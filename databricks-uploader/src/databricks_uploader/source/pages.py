@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from arro3.compute import max as largest
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
@@ -47,20 +47,28 @@ def read(
     times = next((i for i, c in enumerate(columns.columns) if c.name == timestamp_column), None)
     limit = size.first_rows
     while True:
-        with connection.transaction():
-            full, last = connection.rows(plan.end(after, limit))[0]
-            if last is None:
-                return
-            up_to = last if full is None else full
-            raw = connection.read(plan.page(after, up_to), at_most=limit + 1).slice(1)
-            page = plan.typed(raw)
-            if page is None:
-                raise _misfit(connection, plan, raw, after, up_to)
+        found = connection.consistent(partial(_next, connection, plan, after, limit))
+        if found is None:
+            return
+        page, up_to, full = found
         newest = None if times is None else _newest(page.column(times))
         yield Page(page, page.num_rows, page.nbytes, up_to, newest)
-        if full is None:
+        if not full:
             return
         after, limit = up_to, size.next_rows(page.num_rows, page.nbytes)
+
+
+def _next(connection: Connection, plan: "_Plan", after: int | None, limit: int) -> tuple[RecordBatch, int, bool] | None:
+    """Read the next `limit` rows, typed, up to which key they go, and whether there were so many."""
+    full, last = connection.rows(plan.end(after, limit))[0]
+    if last is None:
+        return None
+    up_to = last if full is None else full
+    raw = connection.read(plan.page(after, up_to), at_most=limit + 1).slice(1)
+    page = plan.typed(raw)
+    if page is None:
+        raise _misfit(connection, plan, raw, after, up_to)
+    return page, up_to, full is not None
 
 
 @dataclass(frozen=True)

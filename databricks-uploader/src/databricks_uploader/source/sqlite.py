@@ -39,7 +39,7 @@ class SqliteSource:
 
     def table(self) -> SourceTable:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             kinds = _tables(connection)
             name = choose_table(self.table_name, list(kinds), str(self.path))
             if name is None:
@@ -55,14 +55,14 @@ class SqliteSource:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
         if self.timestamp_name is not None:
             chosen = configured_timestamp(table, self.timestamp_name)
-            with connect(self.path) as connection:
+            with connect(self.path, self.tell) as connection:
                 if not _holds_times(connection, table, chosen):
                     raise ConfigError(
                         f"column {chosen!r} of table {table.name!r} does not hold ISO-8601 times",
                         hint="name another with --timestamp-col (timestamp_col in YAML)",
                     )
             return chosen
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             for candidate in timestamp_candidates(table):
                 if _holds_times(connection, table, candidate):
                     self.tell(Notice(f"column {candidate!r} of {table.name!r} holds the rows' time"))
@@ -73,12 +73,12 @@ class SqliteSource:
 
     def is_empty(self, table: SourceTable) -> bool:
         """Tell whether the table has no row."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
 
     def time_of_row(self, table: SourceTable, key: int, timestamp_column: str) -> datetime | None:
         """Return the time of the row with that rowid; KeyError where there is no such row."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             where = f"WHERE {identifier(table.rowid)} = {key}"
             found = connection.rows(f"SELECT {identifier(timestamp_column)} FROM {quoted(table.name)} t {where}")
         if not found:
@@ -90,7 +90,7 @@ class SqliteSource:
         self, table: SourceTable, columns: TableSchema, timestamp_column: str | None, after: int | None
     ) -> Iterator[Iterator[Page]]:
         """Yield the rows after the rowid `after` over one connection, each page its own read transaction."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             yield pages.read(connection, table, columns, timestamp_column, after, self.page_size)
 
 
