@@ -15,8 +15,8 @@ from tests.support import writers
 def main() -> None:
     """Print what the writers met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--commits", type=int, default=20_000, help="of each writer")
-    parser.add_argument("--rows", type=int, default=500_000, help="that are there before")
+    parser.add_argument("--commits", type=int, default=4_000, help="of each writer")
+    parser.add_argument("--rows", type=int, default=300_000, help="that are there before")
     parser.add_argument("--writers", type=int, default=4)
     arguments = parser.parse_args()
     print(f"{'journal':<8} {'reader':<24} {'commits/s':>9} {'SQLITE_BUSY':>11} {'largest log, MB':>15}")

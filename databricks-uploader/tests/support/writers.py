@@ -7,14 +7,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.ports import Lineage
 from databricks_uploader.source import pages
-from databricks_uploader.source.connection import connect
+from databricks_uploader.source.connection import MovedError, connect
 from databricks_uploader.source.sqlite import SqliteSource
+from databricks_uploader.spool.folder import FolderSpool
 
 STATES = ("stopped", "killed", "killed, index gone", "running", "rollback journal", "killed, hot journal")
 """What a writer may have left when we come, or be doing."""
@@ -24,8 +28,8 @@ _ROWS = [("a", 0.5), ("b", 1.5)]
 
 
 @contextmanager
-def in_state(database: Path, state: str) -> Iterator[None]:
-    """Make a database of two readings, in WAL mode but for journals, in one of `STATES` meanwhile."""
+def in_state(database: Path, state: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Make a database of two readings, in WAL mode but for journals, in one of `STATES` meanwhile; yield its writer."""
     with _process("leave", database, state) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -33,7 +37,14 @@ def in_state(database: Path, state: str) -> Iterator[None]:
             process.wait(timeout=30)
         if state == "killed, index gone":
             database.with_name(database.name + "-shm").unlink()
-        yield
+        yield process
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Let a running writer close its database and end."""
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(timeout=30)
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,8 @@ class Written:
 def write(database: Path, writers: int, commits: int, reader: str | None = None) -> Written:
     """Let processes commit one row at a time each, all at once, beside a reader; one that is `busy` tries again.
 
-    The database is there: `make`. The reader is a process as well, reads the table over and over: by `pages`, or in one transaction a `span`.
+    The reader is a process as well and writes the whole table to a file over and over, read by `pages`, or as one
+    transaction, a `span`. The database is there before (`make`).
     """
     with ExitStack() as stack:
         if reader is not None:
@@ -67,6 +79,7 @@ def write(database: Path, writers: int, commits: int, reader: str | None = None)
             process.stdin.write(b"\n")
             process.stdin.flush()
         met = [json.loads(process.stdout.readline()) for process in running if process.stdout is not None]
+        assert reader is None or reading.poll() is None, "the reader has died"
     return Written(
         sum(m["commits"] for m in met),
         sum(m["busy"] for m in met),
@@ -75,12 +88,26 @@ def write(database: Path, writers: int, commits: int, reader: str | None = None)
     )
 
 
+class Obedient:
+    """A writer that commits one row when it is told to."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def commit(self) -> None:
+        """Return when a row was committed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == b"committed\n"
+
+
 @contextmanager
-def committing(database: Path, mode: str, commits: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Yield a process that commits one row whenever a line is written to it, and answers by a line."""
-    make(database, mode)
-    with _process("obey", database, str(commits)) as process:
-        yield process
+def committing(database: Path) -> Iterator[Obedient]:
+    """Yield a writer of a database that `make` made."""
+    with _process("obey", database) as process:
+        yield Obedient(process)
 
 
 def make(database: Path, mode: str, rows: int = 0) -> None:
@@ -124,6 +151,7 @@ def _leave(database: str, state: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if state == "running":
         sys.stdin.read()
+        connection.close()
 
 
 def _write(database: str, commits: int) -> None:
@@ -154,14 +182,12 @@ def _write(database: str, commits: int) -> None:
         sys.stdin.read()
 
 
-def _obey(database: str, commits: int) -> None:
+def _obey(database: str) -> None:
     with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
-        for number in range(commits):
-            if not sys.stdin.readline():
-                return
-            connection.execute(_INSERT, ("s", number))
-            print(number, flush=True)  # noqa: T201
+        while sys.stdin.readline():
+            connection.execute(_INSERT, ("told", 0.0))
+            print("committed", flush=True)  # noqa: T201
 
 
 def _read(database: str, how: str) -> None:
@@ -170,13 +196,17 @@ def _read(database: str, how: str) -> None:
     source = SqliteSource(Path(database), lambda _: None)
     table = source.table()
     columns = typed_columns(table, None, natural_schema(table, None))
+    lineage = Lineage("n", 1, 1, 1, datetime.now(UTC))
     print("reading", flush=True)  # noqa: T201
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        with connect(Path(database), lambda _: None) as connection, ExitStack() as stack:
-            if how == "span":
-                stack.enter_context(connection.transaction())
-            for _ in pages.read(connection, table, columns, None, None, pages.PageSize()):
-                pass
+    with TemporaryDirectory() as folder:
+        spool = FolderSpool(Path(folder))
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            with (
+                suppress(MovedError),
+                connect(Path(database), lambda _: None) as connection,
+                connection.transaction() if how == "span" else nullcontext(),
+            ):
+                spool.write(pages.read(connection, table, columns, None, None, pages.PageSize()), columns, lineage)
 
 
 def _main(verb: str, database: str, arguments: Sequence[str]) -> None:
@@ -190,7 +220,7 @@ def _main(verb: str, database: str, arguments: Sequence[str]) -> None:
     elif verb == "write":
         _write(database, int(arguments[0]))
     elif verb == "obey":
-        _obey(database, int(arguments[0]))
+        _obey(database)
     else:
         _read(database, arguments[0])
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from os import pread
 from pathlib import Path
@@ -38,8 +38,9 @@ def signature(path: Path) -> Signature | None:
     path = path.resolve()
     now_ns = time.time_ns()  # before the stamps: a write after them is later than this, less a tick
     try:
-        files = [path, *(beside_of(path, suffix) for suffix in ("-wal", "-journal"))]
-        stamps = tuple(Stamp.of(file) for file in files)
+        beside = (Stamp.of(beside_of(path, suffix)) for suffix in ("-wal", "-journal"))
+        # SQLite as root gives them to the database's owner at every open (robustFchown in os_unix.c), a new ctime
+        stamps = (Stamp.of(path), *(s and replace(s, ctime_ns=s.mtime_ns) for s in beside))
         if stamps[0] is None or any(s is not None and s.settled_in(now_ns) for s in stamps):
             return None
         index = _index(beside_of(path, "-shm"))
