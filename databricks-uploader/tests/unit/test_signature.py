@@ -110,3 +110,13 @@ def test_files_can_not_tell_where_there_is_none_or_on_a_file_system_with_times_o
     path.rename(other)
     monkeypatch.setattr("databricks_uploader.source.signature._LOCAL", frozenset())
     assert [signature(other) for _ in range(1000)] == [None] * 1000
+
+
+def test_files_can_not_tell_as_long_as_two_writes_in_one_tick_would_look_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    writers.make(path, "DELETE")
+    settled(path)
+    monkeypatch.setattr(files, "_TICK_NS", 3600 * 10**9)
+    assert signature(path) is None
