@@ -40,6 +40,9 @@ docs: $(VENV)/.dev ## write the generated parts of the documents
 bench: $(VENV)/.dev ## two million rows against the C scan of the same file
 	$(BIN)/python $(PRODUCT)/benchmarks/raw.py
 
+bench-writers: $(VENV)/.dev ## writers at full speed, with and without us beside them
+	cd $(PRODUCT) && $(BIN)/python -m benchmarks.writers
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .tools demo-data warehouse-data $(PRODUCT)/.bench
 	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
@@ -63,4 +66,4 @@ $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long warehouse lint types layers docs bench clean lock
+.PHONY: help setup demo test test-long warehouse lint types layers docs bench bench-writers clean lock

@@ -109,6 +109,14 @@ class Bug:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """Another program holds a lock on the source, which is waited for."""
+
+    source: str
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something a person should be told once."""
 
@@ -128,6 +136,7 @@ Event = (
     | CaughtUp
     | Failed
     | Bug
+    | Busy
     | Notice
 )
 Tell = Callable[[Event], None]

@@ -1,6 +1,8 @@
 """What a person sees when something is wrong: one clear message, and the exit code of design.md's table."""
 
+import grp
 import os
+import pwd
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -138,7 +140,7 @@ def test_an_unknown_flag_is_a_configuration_error(folder: Path) -> None:
          "databricks-uploader: can't write the state directory {f}/new: Permission denied — name another with "
          "--state-dir (state_dir in YAML), or let this user write there\n"),
         ("sensor.db", [], 2,
-         "ERROR   can't open {f}/sensor.db — let this user read the file, and its folder too\n"),
+         "ERROR   {n} can't read {f}/sensor.db: it is {n}'s, group {g}, ---------- — chmod u+r {f}/sensor.db\n"),
     ],
     ids=["destination", "table", "state", "source"],
 )  # fmt: skip
@@ -154,7 +156,8 @@ def test_a_place_that_can_not_be_written_or_read_is_named(
         prefix = _UNPRIVILEGED if os.getuid() == 0 else ()
         result = upload(folder, "--log-level", "error", *arguments, prefix=prefix)
         path.chmod(0o700)
-    assert (result.exit_code, result.errors) == (code, expected.format(f=folder, u=os.getuid()))
+    names = {"n": pwd.getpwuid(os.getuid()).pw_name, "g": grp.getgrgid(os.getgid()).gr_name}
+    assert (result.exit_code, result.errors) == (code, expected.format(f=folder, u=os.getuid(), **names))
 
 
 def test_a_value_that_does_not_fit_parks_and_loads_nothing(folder: Path) -> None:
@@ -187,10 +190,14 @@ def test_a_second_uploader_is_told_of_the_first(folder: Path) -> None:
 def test_a_locked_database_is_tried_again_and_then_left(folder: Path) -> None:
     databases.execute(folder / "sensor.db", "PRAGMA journal_mode = DELETE")
     with databases.locked(folder / "sensor.db"):
-        result = upload(folder, "--log-level", "warning")
+        result = upload(folder)
+    told = "".join(
+        f"INFO    {folder}/sensor.db is locked by another program, for {seconds} s now: trying again\n"
+        for seconds in (1, 2, 3, 4)
+    )
     assert (result.exit_code, result.errors) == (
         75,
-        f"ERROR   {folder}/sensor.db is locked by another program — it is tried again\n",
+        f"{told}ERROR   {folder}/sensor.db is locked by another program — it is tried again\n",
     )
 
 

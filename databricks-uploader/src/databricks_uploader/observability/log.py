@@ -101,6 +101,11 @@ def _(event: events.CaughtUp) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.Busy) -> tuple[int, str]:
+    return logging.INFO, f"{event.path} is locked by another program, for {event.waited_s:g} s now: trying again"
+
+
+@drawn.register
 def _(event: events.Notice) -> tuple[int, str]:
     return logging.INFO, event.text
 

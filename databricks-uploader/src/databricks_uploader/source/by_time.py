@@ -6,9 +6,10 @@ fraction: `slack` is how far the two orders may be apart.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from arro3.compute import take
 from arro3.core import Array, DataType, RecordBatch
@@ -22,7 +23,6 @@ from databricks_uploader.source.rows import Rows
 from databricks_uploader.source.typed import ARROW
 
 MOST_TIES = 65_536
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONED = re.compile(r"[+-](?!00:?(00)?$)\d\d:?(\d\d)?$")
 _ONE_ZONE, _ANY_ZONE, _DATES = timedelta(seconds=2), timedelta(hours=26, seconds=2), timedelta(days=1)
 
@@ -40,8 +40,7 @@ class Sweep:
 
     def pages(self, since: datetime | None) -> Iterator[TimedPage]:
         """Yield pages of all rows of the time `since` or later, and of some before."""
-        with self.rows.connection.transaction():
-            ((newest, unreadable),) = self.rows.connection.rows(self._bounds())
+        ((newest, unreadable),) = self.rows.connection.rows(self._bounds())
         if unreadable:
             raise PermanentError(
                 f"column {self.time!r} of {self.rows.table.name!r}, in whose order the table is read, holds NULL or "
@@ -52,10 +51,10 @@ class Sweep:
         after = "" if since is None or newest is None else _bound(since - away, newest)
         limit, page = self.size.first_rows, None
         while newest is not None and (page is None or not page.last):
-            with self.rows.connection.transaction():
-                page, after = self._page(after, limit, away)
-            if page is None:
+            read = self.rows.connection.consistent(partial(self._next, after, limit))
+            if read is None:
                 return
+            page, after = self._page(read, away), read.up_to
             limit = self.size.next_rows(page.rows, page.size)
             yield page
 
@@ -70,14 +69,14 @@ class Sweep:
         odd += f"EXISTS (SELECT 1 {source} WHERE {c} >= ':')"
         return f"SELECT (SELECT max({c}) {source}), {odd}"
 
-    def _page(self, after: str, limit: int, away: timedelta) -> tuple[TimedPage | None, str]:
-        """Read the next rows in the order of text, all of the last one's time among them."""
+    def _next(self, after: str, limit: int) -> "_Read | None":
+        """Read the next rows in the order of text, all of the last one's time among them; None where there is none."""
         c, source, connection = self._column, self.rows.plan.source, self.rows.connection
         full = f"SELECT {c} {source} WHERE {c} > {text(after)} ORDER BY {c} LIMIT 1 OFFSET {limit - 1}"
         ((end, last),) = connection.rows(f"SELECT ({full}), (SELECT max({c}) {source} WHERE {c} > {text(after)})")
         up_to = last if end is None else end
         if up_to is None:
-            return None, after
+            return None
         where = f"{source} WHERE {c} > {text(after)} AND {c} <= {text(up_to)}"
         ((count,),) = connection.rows(f"SELECT count(*) {where}")
         if count > limit + MOST_TIES:
@@ -85,10 +84,10 @@ class Sweep:
                 f"more than {MOST_TIES:,} rows of {self.rows.table.name!r} are of one time",
                 hint="a table with rowids is read without regard to times: set cursor to rowid",
             )
-        return self._made(where, count, away, last=end is None or up_to == last), up_to
+        return _Read(self.rows.raw(where, count), where, count, up_to, last=up_to == last)
 
-    def _made(self, where: str, count: int, away: timedelta, *, last: bool) -> TimedPage:
-        raw = self.rows.raw(where, count)
+    def _page(self, read: "_Read", away: timedelta) -> TimedPage:
+        raw, where, count = read.raw, read.rows, read.count
         texts = raw[self.rows.plan.expression(self.time)]
         times = texts.cast(ARROW[DeltaType.TIMESTAMP]).cast(DataType.int64())
         if times.null_count:
@@ -101,10 +100,21 @@ class Sweep:
         return TimedPage(
             list(zip(list(times.to_pylist()), told(telling, 0, count), strict=True)),
             typed.nbytes,
-            last,
+            read.last,
             lambda indices, first: _only(typed, indices, first),
             away,
         )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The rows of a page as they are, read in one transaction."""
+
+    raw: Mapping[str, Array]
+    rows: str
+    count: int
+    up_to: str
+    last: bool
 
 
 def slack(newest: str) -> timedelta:

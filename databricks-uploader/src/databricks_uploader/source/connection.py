@@ -5,11 +5,10 @@ second SQLite library (Python's `sqlite3` is one) would take the first one's loc
 (https://sqlite.org/howtocorrupt.html, 2.2).
 """
 
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import adbc_driver_manager
@@ -17,28 +16,85 @@ import adbc_driver_sqlite
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
 from arro3.core import RecordBatch, RecordBatchReader
 
-from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
+from databricks_uploader.errors import TransientError
+from databricks_uploader.events import Busy, Tell
+from databricks_uploader.source.descriptors import connected, descriptor
+from databricks_uploader.source.diagnosis import BusyError, check_file, translated
+from databricks_uploader.source.files import Look, at_rest
 
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_MS = 1_000
+"""How long SQLite waits for a lock before the wait is told and begins anew."""
+BUSY_TRIES = 5
+_MOVED_TRIES = 5
 _DRIVER = adbc_driver_sqlite._driver_path()  # noqa: SLF001  (the only way to the low-level interface's driver)
+
+T = TypeVar("T")
+
+
+class MovedError(TransientError):
+    """A database at rest was opened by a writer while it was read, so that what was read is not used."""
 
 
 class Connection:
-    """An open read-only connection; each query outside a transaction is one of its own, ended before it returns."""
+    """A read-only connection to the database at `path`; each query outside a transaction is one of its own.
 
-    def __init__(self, connection: AdbcConnection, path: Path) -> None:
-        self._connection = connection
+    A database at rest (in WAL mode, nobody has it open) is read with `immutable=1`: no locks, no `-wal` or `-shm`
+    made, and no right to make them needed. Nothing keeps a writer out then, so each transaction ends by a look
+    that the file is still what it was before the connection was made, and a result is only used after it.
+    """
+
+    def __init__(self, path: Path, tell: Tell) -> None:
         self._path = path
+        self._tell = tell
+        self._in_transaction = False
+        self._opened = ExitStack()
+        self._connection: AdbcConnection
+        self._unmoved: Callable[[], bool]
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._opened.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Let all queries meanwhile see the same rows."""
-        with _translated(self._path):
+        """Let all queries meanwhile see the same rows. Raises MovedError at its end if what they said can't be used."""
+        if not self._unmoved():
+            self._unmoved = lambda: False  # until it is open again
+            self._opened.close()
+            self._open()
+        with translated(self._path):
             self._connection.set_autocommit(False)
+        self._in_transaction = True
         try:
             yield
-        finally:
-            self._connection.set_autocommit(True)
+        except BaseException:
+            with suppress(adbc_driver_manager.Error):  # an error may have ended the transaction already
+                self._end()
+            self._check_unmoved()  # of half-written pages come errors, too
+            raise
+        with translated(self._path):
+            self._end()
+        self._check_unmoved()
+
+    def consistent(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, called in a transaction; called again after MovedError."""
+        if self._in_transaction:
+            return read()
+        for _ in range(_MOVED_TRIES - 1):
+            try:
+                with self.transaction():
+                    return read()
+            except MovedError:
+                continue  # the next one opens the database anew, now with locks
+        with self.transaction():
+            return read()
 
     def read(self, sql: str, *, at_most: int) -> RecordBatch:
         """Return all rows, of which there must be one and at most `at_most`, as one batch.
@@ -46,18 +102,55 @@ class Connection:
         The driver types a column by the values of its first batch, so here it sees all of them, and every
         error of the statement comes while it is executed.
         """
-        batch = self._first_batch(sql, at_most)
+        batch = self.consistent(lambda: self._first_batch(sql, at_most))
         if batch is None:
             raise RuntimeError(f"no row came of {sql}")
         return batch
 
     def rows(self, sql: str, *, at_most: int = 10_000) -> list[tuple[Any, ...]]:
         """Return all rows as Python values: for questions about a table, never for its rows."""
-        batch = self._first_batch(sql, at_most)
+        batch = self.consistent(lambda: self._first_batch(sql, at_most))
         return [] if batch is None else list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
+    def _open(self) -> None:
+        real = check_file(self._path)
+        rest = self._look_at_rest(real)
+        self._opened.enter_context(connected())
+        uri = f"file:{quote(str(real))}?mode=ro{'&immutable=1' if rest else ''}"
+        with translated(self._path):
+            database = self._opened.enter_context(AdbcDatabase(driver=_DRIVER, uri=uri))
+            self._connection = self._opened.enter_context(AdbcConnection(database))
+        self._execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", 1)
+
+    def _look_at_rest(self, real: Path) -> bool:
+        """Whether the database is at rest; if so, `_unmoved` tells from now on whether it still is as it was."""
+        with ExitStack() as looking:
+            opened = looking.enter_context(descriptor(real))
+            rest = at_rest(real, opened)
+            self._unmoved = (lambda: True) if rest is None else (lambda: Look.at(real, opened) == rest)
+            if rest is not None:
+                # Closed after the connection is: one descriptor for all looks, and none closed meanwhile.
+                self._opened.push(looking.pop_all())
+        return rest is not None
+
+    def _end(self) -> None:
+        self._in_transaction = False
+        self._connection.set_autocommit(True)
+
+    def _check_unmoved(self) -> None:
+        if not self._unmoved():
+            raise MovedError(f"the writer of {self._path} came back while it was read", hint="it is tried again")
+
     def _first_batch(self, sql: str, size: int) -> RecordBatch | None:
-        with _translated(self._path), AdbcStatement(self._connection) as statement:
+        for tried in range(1, BUSY_TRIES):
+            try:
+                return self._execute(sql, size)
+            except BusyError:
+                self._tell(Busy(str(self._path), tried * BUSY_TIMEOUT_MS / 1000))
+        return self._execute(sql, size)
+
+    def _execute(self, sql: str, size: int) -> RecordBatch | None:
+        with translated(self._path), AdbcStatement(self._connection) as statement:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
             statement.set_sql_query(sql)
             handle, _ = statement.execute_query()
@@ -68,18 +161,9 @@ class Connection:
             return batch
 
 
-@contextmanager
-def connect(path: Path) -> Iterator[Connection]:
-    """Open the database read-only. Raises ConfigError where there is none."""
-    _check_file(path)
-    with ExitStack() as stack:
-        with _translated(path):
-            uri = f"file:{quote(str(path))}?mode=ro"
-            database = stack.enter_context(AdbcDatabase(driver=_DRIVER, uri=uri))
-            connection = stack.enter_context(AdbcConnection(database))
-        opened = Connection(connection, path)
-        opened.read(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", at_most=1)
-        yield opened
+def connect(path: Path, tell: Tell) -> Connection:
+    """Open the database read-only, for a `with` statement. Raises ConfigError where there is none."""
+    return Connection(path, tell)
 
 
 def identifier(name: str) -> str:
@@ -95,61 +179,3 @@ def quoted(name: str) -> str:
 def text(value: str) -> str:
     """Quote a string value for SQLite."""
     return "'" + value.replace("'", "''") + "'"
-
-
-def _check_file(path: Path) -> None:
-    """Say what SQLite would not: it waits for ever at a FIFO and calls a missing file "out of memory"."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        siblings = _databases_beside(path)
-        hint = f"there is {', '.join(siblings)}" if siblings else "check --sqlite (sqlite in YAML)"
-        raise ConfigError(f"no file {path}", hint=hint) from error
-    except OSError as error:
-        raise ConfigError(
-            f"can't look at {path}: {error.strerror}", hint="check the permissions of its folder"
-        ) from error
-    if stat.S_ISDIR(mode):
-        inside = _databases_beside(path / "x")
-        hint = f"name the file in it: {', '.join(inside)}" if inside else "name the database file itself"
-        raise ConfigError(f"{path} is a directory", hint=hint)
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"{path} is not a file", hint="name the database file itself")
-
-
-def _databases_beside(path: Path) -> Sequence[str]:
-    try:
-        files = sorted(f for f in path.parent.iterdir() if f.suffix in {".db", ".sqlite", ".sqlite3"})
-    except OSError:
-        return []
-    return [str(f) for f in files[:5]]
-
-
-_BESIDE = (
-    "let this user write in its folder (SQLite keeps a log beside a database in WAL mode), or keep its writer running"
-)
-_MEANINGS: Sequence[tuple[str, type[UploaderError], str, str]] = (
-    ("is locked", TransientError, "{path} is locked by another program", "it is tried again"),
-    ("not a database", ConfigError, "{path} is not a SQLite database", "check --sqlite; is the file encrypted?"),
-    ("failed to open", ConfigError, "can't open {path}", "let this user read the file, and its folder too"),
-    ("unable to open database file", ConfigError, "can't open {path}", _BESIDE),
-    ("attempt to write a readonly database", ConfigError, "can't open {path}", _BESIDE),
-    ("malformed", PermanentError, "{path} is damaged", "run PRAGMA integrity_check on a copy of it"),
-    ("disk I/O error", TransientError, "{path} can't be read now", "check the disk; it is tried again"),
-    ("no such table", ConfigError, "a table of {path} is gone", "check --sqlite-table"),
-    ("no such column", TransientError, "the table in {path} changes while it is read", "it is tried again"),
-)
-"""Words of SQLite, the only thing that tells its errors apart here, and what they mean."""
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn errors of the driver into ours."""
-    try:
-        yield
-    except adbc_driver_manager.Error as error:
-        words = str(error)
-        for part, kind, what, hint in _MEANINGS:
-            if part in words:
-                raise kind(what.format(path=path), hint=hint) from error
-        raise

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from arro3.compute import max as largest
 from arro3.compute import min as smallest
@@ -9,7 +11,7 @@ from arro3.core import Array
 
 from databricks_uploader.model.gaps import Range, absent
 from databricks_uploader.model.witness import WITNESSED_TEXT, Values
-from databricks_uploader.ports import Look, Page
+from databricks_uploader.ports import Look, Page, Reading
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import Connection
 from databricks_uploader.source.rows import Rows
@@ -32,44 +34,74 @@ class PageSize:
 
 
 @dataclass(frozen=True)
+class _Read:
+    """The rows of a page as they are, read in one transaction."""
+
+    raw: Mapping[str, Array]
+    rows: str
+    """FROM and WHERE."""
+    up_to: int
+    last: bool
+
+
+@dataclass(frozen=True)
 class Reader:
-    """Reads pages of one table; for all but `rest` the caller holds the transaction."""
+    """Reads pages of one table, each read in a transaction that ends before the rows are looked at."""
 
     rows: Rows
     witness_columns: Sequence[str]
     size: PageSize
 
-    def look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
-        """Look for the witnesses, for rows that came into gaps, and at what tells the table's rowids."""
+    def reading(self, after: int | None, witnesses: Sequence[int], gaps: Sequence[Range]) -> Reading:
+        """Look at the table, and read late rows, or else those after a rowid, in the same transaction."""
+
+        def both() -> tuple[Look, _Read | None]:
+            look = self._look(witnesses, gaps)
+            return look, self._late(look.late) if look.late else self._following(after, self.size.first_rows)
+
+        look, read = self.rows.connection.consistent(both)
+        if read is None:
+            return Reading(look, iter(()))
+        if look.late:
+            return Reading(look, iter([self._page(read)[0]]))
+        page = self._following_page(after, read)
+        return Reading(look, chain([page], self._rest(page)))
+
+    def _rest(self, page: Page) -> Iterator[Page]:
+        """Yield the pages after one, until there is no row, or the newest one read is not the same any more."""
+        while not page.last:
+            limit, newest = self.size.next_rows(page.rows, page.size), page.tail(1)
+            read = self.rows.connection.consistent(partial(self._next, newest, page.up_to, limit))
+            if read is None:
+                return
+            yield (page := self._following_page(page.up_to, read))
+
+    def _next(self, newest: Sequence[tuple[int, Values]], after: int, limit: int) -> _Read | None:
+        return self._following(after, limit) if self._found([after]) == dict(newest) else None
+
+    def _look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
         connection, plan = self.rows.connection, self.rows.plan
         ((oldest, counter, schema_version),) = connection.rows(plans.ids(self.rows.table))
         late = connection.rows(plan.late(gaps, self.size.rows)) if gaps else []
         return Look(self._found(witnesses), oldest, counter, schema_version, tuple(sorted(key for (key,) in late)))
 
-    def late(self, keys: Sequence[int]) -> Page:
-        """Read the rows with these rowids, which are in order."""
-        return self._page(self.rows.plan.named(keys), len(keys), keys[-1], last=False)[0]
+    def _late(self, keys: Sequence[int]) -> _Read:
+        rows = self.rows.plan.named(keys)
+        return _Read(self.rows.raw(rows, len(keys)), rows, keys[-1], last=False)
 
-    def following(self, after: int | None, limit: int) -> Page | None:
+    def _following(self, after: int | None, limit: int) -> _Read | None:
         """Read the next `limit` rows after the rowid `after`; None where there is none."""
         full, newest = self.rows.connection.rows(self.rows.plan.end(after, limit))[0]
         if newest is None:
             return None
         up_to = newest if full is None else full
-        page, keys = self._page(self.rows.plan.following(after, up_to), limit, up_to, last=full is None)
+        rows = self.rows.plan.following(after, up_to)
+        return _Read(self.rows.raw(rows, limit), rows, up_to, last=full is None)
+
+    def _following_page(self, after: int | None, read: _Read) -> Page:
+        page, keys = self._page(read)
         ranges, more = absent(after, _sorted(keys))
         return replace(page, absent=ranges, absent_more=more)
-
-    def rest(self, page: Page) -> Iterator[Page]:
-        """Yield the pages after one, until there is no row, or the newest one read is not the same any more."""
-        while not page.last:
-            with self.rows.connection.transaction():
-                if self._found([page.up_to]) != dict(page.tail(1)):
-                    return
-                following = self.following(page.up_to, self.size.next_rows(page.rows, page.size))
-            if following is None:
-                return
-            yield (page := following)
 
     def _found(self, keys: Sequence[int]) -> Mapping[int, Values]:
         if not keys:
@@ -77,18 +109,18 @@ class Reader:
         rows = plans.witnessed(self.rows.table, self.witness_columns, self.rows.plan.named(keys))
         return dict(witness_values(self.rows.connection, rows, at_most=len(keys)))
 
-    def _page(self, rows: str, limit: int, up_to: int, *, last: bool) -> tuple[Page, Array]:
+    def _page(self, read: _Read) -> tuple[Page, Array]:
         """Return a page, and its rowids."""
-        raw = self.rows.raw(rows, limit)
-        keys = raw[self.rows.plan.key]
-        typed = self.rows.typed(raw, rows, keys)
+        raw, keys = read.raw, read.raw[self.rows.plan.key]
+        typed = self.rows.typed(raw, read.rows, keys)
         telling = [raw[self.rows.plan.expression(name)] for name in self.witness_columns]
 
         def tail(count: int) -> Sequence[tuple[int, Values]]:
             start = max(0, len(keys) - count)
             return list(zip(list(keys.slice(start).to_pylist()), told(telling, start, len(keys)), strict=True))
 
-        return Page(typed, len(keys), typed.nbytes, up_to, self.rows.newest(typed), last, (), 0, tail), keys
+        newest = self.rows.newest(typed)
+        return Page(typed, len(keys), typed.nbytes, read.up_to, newest, read.last, (), 0, tail), keys
 
 
 def told(columns: Sequence[Array], start: int, end: int) -> Sequence[Values]:

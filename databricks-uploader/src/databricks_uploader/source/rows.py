@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one table, read over one connection; the caller holds the transaction."""
+    """Rows of one table, read over one connection."""
 
     connection: Connection
     table: SourceTable

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 
 from arro3.core import Array, DataType
@@ -46,7 +45,7 @@ class SqliteSource:
 
     def table(self) -> SourceTable:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             kinds = _tables(connection)
             tables = [name for name, kind in kinds.items() if kind != "view" or self.table_name is not None]
             name = choose_table(self.table_name, tables, str(self.path))
@@ -58,14 +57,14 @@ class SqliteSource:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
         if self.timestamp_name is not None:
             chosen = configured_timestamp(table, self.timestamp_name)
-            with connect(self.path) as connection:
+            with connect(self.path, self.tell) as connection:
                 if not _holds_times(connection, table, chosen):
                     raise ConfigError(
                         f"column {chosen!r} of table {table.name!r} does not hold ISO-8601 times",
                         hint="name another with --timestamp-col (timestamp_col in YAML)",
                     )
             return chosen
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             for candidate in timestamp_candidates(table):
                 if _holds_times(connection, table, candidate):
                     self.tell(Notice(f"column {candidate!r} of {table.name!r} holds the rows' time"))
@@ -76,7 +75,7 @@ class SqliteSource:
 
     def is_empty(self, table: SourceTable) -> bool:
         """Tell whether the table has no row."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
 
     def row(
@@ -84,15 +83,19 @@ class SqliteSource:
     ) -> tuple[Values, datetime | None]:
         """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
         where = f"FROM {quoted(table.name)} t WHERE {plan.rowid(table)} = {key}"
-        with connect(self.path) as connection, connection.transaction():
-            found = dict(pages.witness_values(connection, plan.witnessed(table, columns, where), at_most=1))
-            times = connection.rows(f"SELECT {identifier(timestamp_column)} {where}") if timestamp_column else []
-        return found[key], _parsed([times[0][0]])[0] if times else None
+        with connect(self.path, self.tell) as connection:
+
+            def both() -> tuple[Values, datetime | None]:
+                found = dict(pages.witness_values(connection, plan.witnessed(table, columns, where), at_most=1))
+                times = connection.rows(f"SELECT {identifier(timestamp_column)} {where}") if timestamp_column else []
+                return found[key], _parsed([times[0][0]])[0] if times else None
+
+            return connection.consistent(both)
 
     def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
         """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
         key, source = plan.rowid(table), f"FROM {quoted(table.name)} t"
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             if time is None or timestamp_column is None:
                 newest: int | None = connection.rows(f"SELECT max({key}) {source}")[0][0]
                 return newest
@@ -112,7 +115,7 @@ class SqliteSource:
         key, source = plan.rowid(table), f"FROM {quoted(table.name)} t"
         oldest = f"SELECT {key} {source} ORDER BY {key} DESC LIMIT 1 OFFSET {at_most - 1}"
         rows = f"{source} WHERE {key} >= coalesce(({oldest}), {LOWEST})"
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             select = plan.witnessed(table, columns, rows)
             return sorted(pages.witness_values(connection, select, at_most=at_most), reverse=True)
 
@@ -125,22 +128,17 @@ class SqliteSource:
         self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
     ) -> Iterator[Reading]:
         """Look at the table and read what is to be claimed next over one connection."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             rows = Rows(connection, table, columns, position.timestamp_column)
             reader = pages.Reader(rows, position.witness_columns, self.page_size)
-            with connection.transaction():
-                look = reader.look(witnesses, position.gaps.ranges)
-                late = reader.late(look.late) if look.late else None
-                first = late or reader.following(position.cursor, self.page_size.first_rows)
-            rest = reader.rest(first) if first is not None and late is None else ()
-            yield Reading(look, iter([] if first is None else chain([first], rest)))
+            yield reader.reading(position.cursor, witnesses, position.gaps.ranges)
 
     @contextmanager
     def sweep(
         self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
     ) -> Iterator[Iterator[TimedPage]]:
         """Read all rows of a time on, and some before, over one connection."""
-        with connect(self.path) as connection:
+        with connect(self.path, self.tell) as connection:
             rows = Rows(connection, table, columns, position.timestamp_column)
             (time,) = position.witness_columns
             yield Sweep(rows, time, telling_columns(table), self.page_size).pages(since)
