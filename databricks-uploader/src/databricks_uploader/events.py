@@ -110,9 +110,9 @@ class Bug:
 
 @dataclass(frozen=True)
 class Busy:
-    """Another program holds a lock on the source, which is waited for."""
+    """A lock of another program keeps us from the source, for `waited_s` seconds so far; it is tried again."""
 
-    source: str
+    path: str
     waited_s: float
 
 

@@ -35,6 +35,7 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
             return True
         first = next(reading.pages, None)
         if first is None:
+            ports.source.nothing_new()
             return False
         _tell_missed(standing, first, tell)
         lineage = next_lineage(pipeline.identity, position, ports.clock)

@@ -37,6 +37,7 @@ def fill_by_time(
         rows = new.rows(pages)
         first = next(rows, None)
         if first is None:
+            ports.source.nothing_new()
             return False
         spooled = ports.spool.write(chain([first], rows), columns, lineage)
     newest = EPOCH + timedelta(microseconds=max(new.times))

@@ -115,7 +115,11 @@ class Source(Protocol):
         ...
 
     def unchanged(self) -> bool:
-        """Tell whether nothing was committed since a reading without pages; False where that is not sure."""
+        """Tell, without a query, whether nothing was committed since `nothing_new`; False where that is not sure."""
+        ...
+
+    def nothing_new(self) -> None:
+        """Keep in mind that all was read that was there when `unchanged` was asked last."""
         ...
 
     def row(

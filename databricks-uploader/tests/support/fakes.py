@@ -13,7 +13,7 @@ from arro3.io import read_parquet
 
 from databricks_uploader.errors import TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity, batch_id
-from databricks_uploader.model.gaps import absent
+from databricks_uploader.model.gaps import Gaps, absent
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
@@ -25,6 +25,14 @@ MICROSECONDS = DataType.timestamp("us", tz="UTC")
 READINGS = SourceTable(
     "readings", (SourceColumn("id", "INTEGER"), SourceColumn("time", "TEXT"), SourceColumn("value", "REAL")), "rowid"
 )
+
+
+def standing_at(cursor: int | None, time: str | None = None, gaps: tuple[tuple[int, int], ...] = ()) -> Position:
+    """Stand after that rowid."""
+    told_by = (time,) if time else ()
+    return Position(
+        1, 1, cursor, 0, None, "table", TableSchema(()), time, told_by, timed=bool(time), secret=b"key", gaps=Gaps(gaps)
+    )
 
 
 @dataclass
@@ -89,6 +97,9 @@ class MemorySource:
 
     def unchanged(self) -> bool:
         return False
+
+    def nothing_new(self) -> None:
+        pass
 
     def row(
         self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None

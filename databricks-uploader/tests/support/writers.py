@@ -17,6 +17,7 @@ from databricks_uploader.model.source import natural_schema, typed_columns
 from databricks_uploader.ports import Lineage
 from databricks_uploader.source import pages
 from databricks_uploader.source.connection import MovedError, connect
+from databricks_uploader.source.rows import Rows
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
 
@@ -206,7 +207,9 @@ def _read(database: str, how: str) -> None:
                 connect(Path(database), lambda _: None) as connection,
                 connection.transaction() if how == "span" else nullcontext(),
             ):
-                spool.write(pages.read(connection, table, columns, None, None, pages.PageSize()), columns, lineage)
+                reader = pages.Reader(Rows(connection, table, columns, None), (), pages.PageSize())
+                reading = reader.reading(None, (), ())
+                spool.write((page.columns for page in reading.pages), columns, lineage)
 
 
 def _main(verb: str, database: str, arguments: Sequence[str]) -> None:

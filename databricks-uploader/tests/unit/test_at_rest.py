@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import databases, writers
+from tests.support.fakes import standing_at
 
 from databricks_uploader.errors import PermanentError
 from databricks_uploader.model.source import natural_schema, typed_columns
@@ -89,10 +90,10 @@ def test_pages_that_were_read_stay_and_the_others_follow_when_a_writer_comes_bet
     source = SqliteSource(resting, lambda _: None, page_size=pages.PageSize(first_rows=2, rows=2))
     table = source.table()
     columns = typed_columns(table, None, natural_schema(table, None))
-    with source.pages(table, columns, None, None) as read:
-        assert next(read).up_to == 2
+    with source.reading(table, columns, standing_at(None), []) as reading:
+        assert next(reading.pages).up_to == 2
         databases.execute(resting, INSERT, "DELETE FROM readings WHERE id IN (1, 3)")
-        assert [page.up_to for page in read] == [5, 7]
+        assert [page.up_to for page in reading.pages] == [5, 7]
     assert list(resting.parent.iterdir()) == [resting]
 
 

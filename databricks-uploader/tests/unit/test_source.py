@@ -13,13 +13,11 @@ from arro3.core import RecordBatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import databases
+from tests.support.fakes import standing_at
 
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
 from databricks_uploader.events import Busy, Event, Notice
-from databricks_uploader.model.gaps import Gaps
-from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import natural_schema, typed_columns
-from databricks_uploader.model.table import TableSchema
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 
@@ -40,14 +38,6 @@ def source_of(path: Path, *, page_size: PageSize | None = None, **names: str) ->
             notices.append(event.text)
 
     return SqliteSource(path, tell, names.get("table"), names.get("time"), page_size or PageSize()), notices
-
-
-def standing_at(cursor: int | None, time: str | None = None, gaps: tuple[tuple[int, int], ...] = ()) -> Position:
-    """Stand after that rowid."""
-    told_by = (time,) if time else ()
-    return Position(
-        1, 1, cursor, 0, None, "table", TableSchema(()), time, told_by, timed=bool(time), secret=b"key", gaps=Gaps(gaps)
-    )
 
 
 def read(source: SqliteSource, after: int | None = None, time: str | None = None) -> list[dict[str, Any]]:

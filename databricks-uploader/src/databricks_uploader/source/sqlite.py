@@ -27,13 +27,14 @@ from databricks_uploader.source import pages, plan
 from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
 from databricks_uploader.source.rows import Rows
+from databricks_uploader.source.signature import Signature, signature
 from databricks_uploader.source.typed import ARROW
 
 _SAMPLE_ROWS = 100
 _ROWID_NAMES = ("rowid", "oid", "_rowid_")
 
 
-@dataclass(frozen=True)
+@dataclass
 class SqliteSource:
     """The configured, or only, table of the database at `path`."""
 
@@ -42,6 +43,8 @@ class SqliteSource:
     table_name: str | None = None
     timestamp_name: str | None = None
     page_size: pages.PageSize = field(default_factory=pages.PageSize)
+    _asked: Signature | None = field(default=None, init=False)
+    _read: Signature | None = field(default=None, init=False)
 
     def table(self) -> SourceTable:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
@@ -120,8 +123,13 @@ class SqliteSource:
             return sorted(pages.witness_values(connection, select, at_most=at_most), reverse=True)
 
     def unchanged(self) -> bool:
-        """Tell whether nothing was committed since a reading without pages; False where that is not sure."""
-        return False
+        """Tell, without a query, whether nothing was committed since `nothing_new`; False where that is not sure."""
+        self._asked = signature(self.path)
+        return self._asked is not None and self._asked == self._read
+
+    def nothing_new(self) -> None:
+        """Keep in mind that all was read that was there when `unchanged` was asked last."""
+        self._read = self._asked
 
     @contextmanager
     def reading(
