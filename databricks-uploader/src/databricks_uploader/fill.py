@@ -14,12 +14,15 @@ from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import typed_columns
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
-from databricks_uploader.ports import Look, Page, Ports
-from databricks_uploader.recognise import recognised, told_by
+from databricks_uploader.ports import Look, Page, Ports, Tail
+from databricks_uploader.recognise import newest_is_there, recognised, told_by
 
 
-def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bool:
-    """Turn the next span into one file and claim it; tell whether there may be more."""
+def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, continued: bool = False) -> bool:
+    """Turn the next span into one file and claim it; tell whether there may be more.
+
+    `continued`: right after another fill, when it is enough to see the newest witness.
+    """
     if ports.source.unchanged():
         return False
     table = ports.source.table()
@@ -27,8 +30,10 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
     if position.order == "time":
         return fill_by_time(pipeline, position, table, columns, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
-    keys = [w.key for w in standing.witnesses.rows]
-    with ports.source.reading(table, columns, standing.position, keys) as reading:
+    witnesses = standing.witnesses.rows[-1:] if continued else standing.witnesses.rows
+    with ports.source.reading(table, columns, standing.position, [w.key for w in witnesses]) as reading:
+        if continued and not newest_is_there(standing, reading.look):
+            return fill(pipeline, position, ports, tell)
         moved = recognised(table, standing, reading.look, ports.source, tell)
         if moved != standing:
             ports.state.stand(pipeline.identity, moved)
@@ -71,8 +76,8 @@ class _Seen:
     newest: datetime | None = None
     last: bool = False
     gaps: Gaps = field(default_factory=Gaps)
-    pages: list[Page] = field(default_factory=list)
-    """The newest ones, of which a claim's complete witnesses are made."""
+    tails: list[tuple[int, Tail]] = field(default_factory=list)
+    """Rows and tail of the newest pages, of which a claim's complete witnesses are made; not their columns."""
     marks: list[tuple[int, Values]] = field(default_factory=list)
     """The last row of each page."""
 
@@ -91,9 +96,9 @@ class _Seen:
         self.last = page.last
         self.gaps = self.gaps.grown(page.absent, page.absent_more)
         self.marks += page.tail(1)
-        self.pages.append(page)
-        while sum(p.rows for p in self.pages[1:]) >= MOST_DENSE:
-            del self.pages[0]
+        self.tails.append((page.rows, page.tail))
+        while sum(rows for rows, _ in self.tails[1:]) >= MOST_DENSE:
+            del self.tails[0]
 
     def standing(self, before: Standing, look: Look) -> Standing:
         """Return where the pipeline stands after the claim."""
@@ -110,7 +115,7 @@ class _Seen:
         return Standing(after, self._witnesses(position, before.witnesses, late=bool(late)))
 
     def _witnesses(self, position: Position, known: Witnesses, *, late: bool) -> Witnesses:
-        complete = [row for page in self.pages for row in page.tail(MOST_DENSE)]
+        complete = [row for _, tail in self.tails for row in tail(MOST_DENSE)]
         whole = len(complete) == self.rows
         told = [
             Witness(k, fingerprint(position.secret, v)) for k, v in (complete if whole else [*self.marks, *complete])

@@ -20,6 +20,9 @@ class ArrowColumns(Protocol):
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
 
 
+Tail = Callable[[int], Sequence[tuple[int, Values]]]
+
+
 @dataclass(frozen=True)
 class Page:
     """The rows of one short read transaction, in key order, typed and checked; `_row` is the last column."""
@@ -38,7 +41,7 @@ class Page:
     """Rowids without a row since the page before; where there are very many, the newest ranges."""
     absent_more: int
     """Ranges that are left out of `absent`."""
-    tail: Callable[[int], Sequence[tuple[int, Values]]]
+    tail: Tail
     """Gives rowid and witness values of that many of the last rows."""
 
 

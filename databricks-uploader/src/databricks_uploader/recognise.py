@@ -40,6 +40,12 @@ def told_by(table: SourceTable, standing: Standing) -> Standing:
     return replace(standing, position=chosen)
 
 
+def newest_is_there(standing: Standing, look: Look) -> bool:
+    """Tell whether the newest witness is the row that it was."""
+    found = _fingerprints(standing.position, look.found)
+    return all(found.get(w.key) == w.fingerprint for w in standing.witnesses.rows[-1:])
+
+
 def recognised(table: SourceTable, standing: Standing, look: Look, source: Source, tell: Tell) -> Standing:
     """Return where to go on: at `standing` itself where the table is the one that led there.
 

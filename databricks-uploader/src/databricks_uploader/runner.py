@@ -77,10 +77,12 @@ def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
     """Upload all there is, and return how many rows; None when it is time to stop before that is done."""
     caught_up, rows = False, 0
     while not caught_up:
+        continued = False
         while not caught_up and _has_room(pipeline, ports):
             if ports.clock.wait(0):
                 return None
-            caught_up = not _fill(pipeline, ports, tell)
+            caught_up = not _fill(pipeline, ports, tell, continued=continued)
+            continued = True
         while loaded := _flush(pipeline, ports):
             tell(loaded)
             rows += loaded.rows
@@ -94,10 +96,10 @@ def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
     return used == 0 or used + pipeline.limits.span_bytes <= pipeline.limits.spool_bytes
 
 
-def _fill(pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
+def _fill(pipeline: Pipeline, ports: Ports, tell: Tell, *, continued: bool) -> bool:
     """Claim a span; tell whether there may be more."""
     position = prepare(pipeline, ports, tell)
-    return position is not None and fill(pipeline, position, ports, tell)
+    return position is not None and fill(pipeline, position, ports, tell, continued=continued)
 
 
 def _flush(pipeline: Pipeline, ports: Ports) -> Loaded | None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
+from operator import attrgetter
 
 from databricks_uploader.errors import StateError
 from databricks_uploader.model.gaps import LOWEST
 
-MOST_DENSE = 4_096
+MOST_DENSE = 2_048
 MOST_TRAIL = 1_024
 WITNESSED_TEXT = 256
 """Characters of a text that a fingerprint is made of."""
@@ -26,12 +27,15 @@ def fingerprint(secret: bytes, values: Values) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Witness:
     """A claimed row: its rowid and the fingerprint of its values."""
 
     key: int
     fingerprint: int
+
+
+_KEY = attrgetter("key")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Witnesses:
     def grown(self, rows: Sequence[Witness], dense_from: int | None = None) -> "Witnesses":
         """Return the witnesses with those of newer rows, which from `dense_from` on (None: at all) are complete."""
         start = self.dense_from if dense_from is None else dense_from
-        joined = sorted({*self.rows, *rows})
+        joined = sorted({*self.rows, *rows}, key=_KEY)
         dense = [w for w in joined if w.key >= start][-MOST_DENSE:]
         if len(dense) == MOST_DENSE:
             start = dense[0].key
@@ -154,7 +158,7 @@ def renumbered(witnesses: Witnesses, newest_first: Sequence[Witness]) -> Witness
         if found:
             told = {w.fingerprint for w in found}
             alike = any(w.fingerprint in told for w in newest_first[:i])
-            return Witnesses(tuple(sorted(found)), found[-1].key) if len(told) > 1 or not alike else None
+            return Witnesses(tuple(reversed(found)), found[-1].key) if len(told) > 1 or not alike else None
     return None
 
 

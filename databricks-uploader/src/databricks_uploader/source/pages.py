@@ -70,14 +70,13 @@ class Reader:
     def _rest(self, page: Page) -> Iterator[Page]:
         """Yield the pages after one, until there is no row, or the newest one read is not the same any more."""
         while not page.last:
-            limit, newest = self.size.next_rows(page.rows, page.size), page.tail(1)
-            read = self.rows.connection.consistent(partial(self._next, newest, page.up_to, limit))
+            limit = self.size.next_rows(page.rows, page.size)
+            ((newest, values),) = page.tail(1)
+            same = plans.still(self.rows.table, self.witness_columns, newest, values)
+            read = self.rows.connection.consistent(partial(self._following, page.up_to, limit, same))
             if read is None:
                 return
             yield (page := self._following_page(page.up_to, read))
-
-    def _next(self, newest: Sequence[tuple[int, Values]], after: int, limit: int) -> _Read | None:
-        return self._following(after, limit) if self._found([after]) == dict(newest) else None
 
     def _look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
         connection, plan = self.rows.connection, self.rows.plan
@@ -89,10 +88,10 @@ class Reader:
         rows = self.rows.plan.named(keys)
         return _Read(self.rows.raw(rows, len(keys)), rows, keys[-1], last=False)
 
-    def _following(self, after: int | None, limit: int) -> _Read | None:
-        """Read the next `limit` rows after the rowid `after`; None where there is none."""
-        full, newest = self.rows.connection.rows(self.rows.plan.end(after, limit))[0]
-        if newest is None:
+    def _following(self, after: int | None, limit: int, same: str = "1") -> _Read | None:
+        """Read the next `limit` rows after the rowid `after`; None where there is none, or `same` is not true."""
+        full, newest, same_as_before = self.rows.connection.rows(self.rows.plan.end(after, limit, same))[0]
+        if newest is None or not same_as_before:
             return None
         up_to = newest if full is None else full
         rows = self.rows.plan.following(after, up_to)

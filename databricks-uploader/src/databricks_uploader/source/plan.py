@@ -7,7 +7,7 @@ from functools import cached_property
 from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import TableSchema
-from databricks_uploader.model.witness import WITNESSED_TEXT
+from databricks_uploader.model.witness import WITNESSED_TEXT, Values
 from databricks_uploader.source.connection import identifier, quoted, text
 from databricks_uploader.source.typed import WAYS, Way
 
@@ -60,11 +60,11 @@ class Plan:
         columns = {w.expression: w.way.literal for w in self.wanted}
         return columns | {self.key: "0"} | ({hidden: "0"} if hidden else {})
 
-    def end(self, after: int | None, limit: int) -> str:
-        """Select the last of the next `limit` rowids, NULL where there are fewer, and the last of all."""
+    def end(self, after: int | None, limit: int, same: str = "1") -> str:
+        """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`."""
         where = "" if after is None else f"WHERE {self.key} > {after}"
         full = f"SELECT {self.key} {self.source} {where} ORDER BY {self.key} LIMIT 1 OFFSET {limit - 1}"
-        return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where})"
+        return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where}), {same}"
 
     def following(self, after: int | None, up_to: int) -> str:
         """Name the rows after `after` up to `up_to`: FROM and WHERE, in the order of a range of rowids."""
@@ -127,6 +127,12 @@ def witnessed(table: SourceTable, columns: Sequence[str], rows: str) -> str:
     return f"SELECT 0{literals} UNION ALL SELECT {rowid(table)}{', ' if three else ''}{three} {rows}"
 
 
+def still(table: SourceTable, columns: Sequence[str], key: int, values: Values) -> str:
+    """Tell in SQL whether a row has its witness values still; NULL where it is gone."""
+    same = [f"{_seen(identifier(c))} IS {_literal(value)}" for c, value in zip(columns, values, strict=True)]
+    return f"(SELECT {' AND '.join(same) or '1'} FROM {quoted(table.name)} t WHERE {rowid(table)} = {key})"
+
+
 def unfit(column: Wanted) -> str:
     """Tell in SQL whether a value is of another storage class than its column's."""
     return f"typeof({column.expression}) NOT IN ('null', '{column.way.storage_class}')"
@@ -134,6 +140,18 @@ def unfit(column: Wanted) -> str:
 
 def _expression(column: SourceColumn) -> str:
     return identifier(column.name) if column.declared else f"CAST({identifier(column.name)} AS TEXT)"
+
+
+def _seen(column: str) -> str:
+    return f"CASE typeof({column}) WHEN 'text' THEN substr({column}, 1, {WITNESSED_TEXT}) ELSE {column} END"
+
+
+def _literal(value: bytes | int | float | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"CAST(x'{value.hex()}' AS TEXT)"
+    return repr(value).replace("inf", "9e999")
 
 
 def _values(name: str, rows: Sequence[tuple[int, ...]]) -> str:

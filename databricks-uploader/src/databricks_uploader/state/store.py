@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -214,15 +214,18 @@ def _replace(
     before = dict(connection.execute(f"SELECT {name}, {value} FROM {table} WHERE {_OF_IDENTITY}", of_identity))
     gone = [{**of_identity, name: key} for key, number in before.items() if pairs.get(key) != number]
     connection.executemany(f"DELETE FROM {table} WHERE {_OF_IDENTITY} AND {name} = :{name}", gone)
-    for key, number in pairs.items():
-        if before.get(key) != number:
-            _insert(connection, table, {**of_identity, name: key, value: number})
+    come = [{**of_identity, name: key, value: number} for key, number in pairs.items() if before.get(key) != number]
+    if come:
+        connection.executemany(_insertion(table, come[0]), come)
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
-    names = ", ".join(values)
-    marks = ", ".join(f":{name}" for name in values)
-    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+    connection.execute(_insertion(table, values), values)
+
+
+def _insertion(table: str, names: Iterable[str]) -> str:
+    columns = tuple(names)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
 @contextmanager
