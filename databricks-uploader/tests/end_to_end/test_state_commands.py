@@ -132,3 +132,86 @@ def test_rebuild_loads_all_again_into_a_table_that_was_made_anew(folder: Path) -
     assert state(folder, "rebuild").exit_code == 0
     assert upload(folder).exit_code == 0
     assert ids(folder) == list(range(1, 16))
+
+
+NO_TIMES = "CREATE TABLE readings (id INTEGER PRIMARY KEY AUTOINCREMENT, v INTEGER)"
+
+
+@pytest.fixture
+def without_times(tmp_path: Path) -> Path:
+    databases.execute(tmp_path / "sensor.db", NO_TIMES, "INSERT INTO readings (v) VALUES (1), (2), (3)")
+    assert upload(tmp_path).exit_code == 0
+    databases.execute(tmp_path / "sensor.db", "UPDATE readings SET v = 9 WHERE id > 1")
+    return tmp_path
+
+
+def test_an_update_that_can_not_be_told_from_another_database_stops_and_names_the_ways_on(without_times: Path) -> None:
+    result = upload(without_times, "--log-level", "error")
+    assert (result.exit_code, result.errors) == (
+        3,
+        "ERROR   row 3, which was loaded, has other values now, and no column tells the rows' time: it was updated, or "
+        "this is another database — if rows were updated, which is not loaded, run `databricks-uploader state adopt "
+        "--after last`; if the database was made anew, run `databricks-uploader state adopt --after beginning`\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "said", "loaded"),
+    [
+        ("last", "after row 3", [1, 2, 3, 4]),
+        ("beginning", "from the beginning", [1, 1, 2, 2, 3, 3, 4]),
+        ("1", "after row 1", [1, 2, 2, 3, 3, 4]),
+    ],
+)
+def test_adopt_goes_on_where_a_person_says(without_times: Path, after: str, said: str, loaded: list[int]) -> None:
+    adopted = state(without_times, "adopt", "--after", after)
+    assert adopted.output.splitlines()[-1] == f"readings goes on {said}"
+    databases.execute(without_times / "sensor.db", "INSERT INTO readings (v) VALUES (4)")
+    assert upload(without_times).exit_code == 0
+    assert ids(without_times) == loaded
+
+
+def test_adopt_takes_a_rowid_or_a_word(without_times: Path) -> None:
+    result = state(without_times, "adopt", "--after", "yesterday")
+    assert result.exit_code == 2
+    assert "'yesterday' is neither a rowid nor last nor beginning" in result.errors
+
+
+@pytest.mark.parametrize(
+    ("content", "reached", "go_on"),
+    [
+        ('{"last_upload": "2026-01-01T00:00:00.500000"}', "up to 2026-01-01T00:00:00.500000",
+         "2026-01-01T00:00:00.500000"),
+        ("junk", "up to a time that can't be read there", "TIME"),
+    ],
+)  # fmt: skip
+def test_where_another_program_has_uploaded_before_a_person_says_where_to_begin(
+    tmp_path: Path, content: str, reached: str, go_on: str
+) -> None:
+    databases.add_readings(tmp_path / "sensor.db", 10)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "last_upload.json").write_text(content)
+    result = upload(tmp_path, "--log-level", "error")
+    assert (result.exit_code, result.errors) == (
+        3,
+        f"ERROR   {tmp_path}/state/last_upload.json is of another program, which uploaded rows {reached} — to go on "
+        f"there, set start: {go_on} (--start); to load every row, set start: beginning\n",
+    )
+    assert (tmp_path / "state" / "last_upload.json").read_text() == content
+    if go_on != "TIME":
+        assert upload(tmp_path, "--start", go_on).exit_code == 0
+        assert ids(tmp_path) == [5, 6, 7, 8, 9, 10]
+    else:
+        assert upload(tmp_path, "--start", "beginning").exit_code == 0
+        assert ids(tmp_path) == list(range(1, 11))
+    assert "node_id" in (tmp_path / "state" / "last_upload.json").read_text()
+    assert upload(tmp_path).exit_code == 0
+
+
+def test_start_now_leaves_what_is_there(tmp_path: Path) -> None:
+    databases.add_readings(tmp_path / "sensor.db", 10)
+    result = upload(tmp_path, "--start", "now")
+    assert "readings is read after row 10" in result.errors
+    databases.add_readings(tmp_path / "sensor.db", 2)
+    assert upload(tmp_path).exit_code == 0
+    assert ids(tmp_path) == [11, 12]

@@ -2,12 +2,14 @@
 
 import logging
 import time
+from datetime import UTC, datetime
 from functools import singledispatch
 
 from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
 from databricks_uploader.model.claim import Span
 from databricks_uploader.model.gaps import MOST_GAPS
+from databricks_uploader.model.position import Position
 
 _LOG = logging.getLogger("databricks_uploader")
 
@@ -50,7 +52,7 @@ def _(event: events.TableCreated) -> tuple[int, str]:
 @drawn.register
 def _(event: events.Began) -> tuple[int, str]:
     if not event.rebuilt:
-        return logging.INFO, f"{event.identity.source_table} is read from its beginning"
+        return logging.INFO, f"{event.identity.source_table} is read {_from(event.position)}"
     return logging.WARNING, (
         f"state was lost, and is taken from the table {event.identity.target_table}: going on after row "
         f"{event.position.cursor}. Rows that were inserted below it since then are not seen."
@@ -122,6 +124,12 @@ def _(event: events.Bug) -> tuple[int, str]:
         f"this is a bug of the uploader (exit code {EXIT_BUG}): {type(event.error).__name__}: {event.error}; "
         f"--log-level debug shows where{_again(event.again_s)}"
     )
+
+
+def _from(position: Position) -> str:
+    if position.floor is not None:
+        return f"from {datetime.fromtimestamp(position.floor / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ} on"
+    return "from its beginning" if position.cursor is None else f"after row {position.cursor}"
 
 
 def _again(seconds: float | None) -> str:
