@@ -90,7 +90,7 @@ class _Seen:
     pages: list[Page] = field(default_factory=list)
     """The newest ones, of which a claim's complete witnesses are made."""
     marks: list[tuple[int, Values]] = field(default_factory=list)
-    """The last row of each page."""
+    """The first row, and the last one of each page."""
 
     def until(self, limits: Limits, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
@@ -106,7 +106,7 @@ class _Seen:
         self.newest = max(filter(None, (self.newest, page.newest)), default=None)
         self.last = page.last
         self.gaps = self.gaps.grown(page.absent, page.absent_more)
-        self.marks += page.tail(1)
+        self.marks += page.tail(1) if self.marks else [page.tail(page.rows)[0], *page.tail(1)]
         self.pages.append(page)
         while sum(p.rows for p in self.pages[1:]) >= MOST_DENSE:
             del self.pages[0]

@@ -89,8 +89,8 @@ class Source(Protocol):
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
         ...
 
-    def is_empty(self, table: SourceTable) -> bool:
-        """Tell whether the table has no row."""
+    def oldest(self, table: SourceTable) -> int | None:
+        """Return the lowest rowid; None where the table has no row."""
         ...
 
     def unchanged(self) -> bool:

@@ -7,10 +7,11 @@ from datetime import datetime
 from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
 from databricks_uploader.model.claim import OWNER_BITS, Head
+from databricks_uploader.model.gaps import LOWEST
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns, witness_columns
-from databricks_uploader.model.witness import Witness, Witnesses, fingerprint
+from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
 
@@ -24,7 +25,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     if known is not None:
         return known
     source = ports.source.table()
-    if pipeline.start != "now" and ports.source.is_empty(source):
+    if pipeline.start != "now" and ports.source.oldest(source) is None:
         return None
     time = ports.source.timestamp_column(source)
     table = ports.destination.table()
@@ -97,7 +98,21 @@ def _after(head: Head, first: Position, source: SourceTable, ports: Ports) -> St
 def _standing_after(
     key: int, position: Position, source: SourceTable, ports: Ports
 ) -> tuple[Standing, datetime | None]:
-    """Stand after the row with that rowid, its only witness; KeyError where there is no such row."""
-    values, time = ports.source.row(source, key, position.witness_columns, position.timestamp_column)
-    witness = Witness(key, fingerprint(position.secret, values))
-    return Standing(replace(position, cursor=key), Witnesses((witness,), key)), time
+    """Stand after the row with that rowid; KeyError where there is no such row.
+
+    It and those before it are witnesses, as if they had been claimed; the oldest row is always one, as a table made
+    anew is known from an older copy of this one by it.
+    """
+
+    def witness(key: int, values: Values) -> Witness:
+        return Witness(key, fingerprint(position.secret, values))
+
+    columns = position.witness_columns
+    values, time = ports.source.row(source, key, columns, position.timestamp_column)
+    before = ports.source.newest_first(source, columns, MOST_DENSE)
+    dense = {witness(key, values), *(witness(k, v) for k, v in before if k < key)}
+    dense_from, oldest = min(dense).key, ports.source.oldest(source)
+    if oldest is None or oldest >= dense_from:
+        return Standing(replace(position, cursor=key), Witnesses(tuple(sorted(dense)), LOWEST)), time
+    first = witness(oldest, ports.source.row(source, oldest, columns, None)[0])
+    return Standing(replace(position, cursor=key), Witnesses((first, *sorted(dense)), dense_from)), time

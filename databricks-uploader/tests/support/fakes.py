@@ -84,8 +84,8 @@ class MemorySource:
     def timestamp_column(self, table: SourceTable) -> str | None:
         return "time"
 
-    def is_empty(self, table: SourceTable) -> bool:
-        return not self.keys
+    def oldest(self, table: SourceTable) -> int | None:
+        return min(self.keys, default=None)
 
     def unchanged(self) -> bool:
         return False

@@ -5,8 +5,7 @@ same time and rowid as one that a rollback took away. Where rowids are SQLite's 
 uploader may stop and ask.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,20 +15,12 @@ import pytest
 from hypothesis import HealthCheck, reject, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
+from tests.support.edge import EdgeNode
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import StateError
-from databricks_uploader.model.claim import Identity
-from databricks_uploader.model.pipeline import Limits, Pipeline
-from databricks_uploader.ports import Ports
 from databricks_uploader.runner import cycle
-from databricks_uploader.source.pages import PageSize
-from databricks_uploader.source.sqlite import SqliteSource
-from databricks_uploader.spool.folder import FolderSpool
-from databricks_uploader.state.store import Store
 
-IDENTITY = Identity("node", "t", "raw_t")
 KINDS = {
     "autoincrement": "id INTEGER PRIMARY KEY AUTOINCREMENT",
     "integer key": "id INTEGER PRIMARY KEY",
@@ -71,11 +62,7 @@ class History(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = TemporaryDirectory()
-        self.path = Path(self.folder.name) / "source.db"
-        self.backup = Path(self.folder.name) / "backup.db"
-        self.state = Path(self.folder.name) / "state"
-        (self.state / "spool").mkdir(parents=True)
-        self.table, self.clock = MemoryTable(), FakeClock()
+        self.node = EdgeNode(Path(self.folder.name), self.writer)
         self.must: set[int] = set()
         self.values = 0
         self.vacuumed = False
@@ -85,7 +72,7 @@ class History(RuleBasedStateMachine):
         self._create()
 
     def _create(self) -> None:
-        self.writer.write(self.path, f"CREATE TABLE t ({KINDS[self.kind]}, ts TEXT, v INTEGER, note INTEGER)")
+        self.node.write(f"CREATE TABLE t ({KINDS[self.kind]}, ts TEXT, v INTEGER, note INTEGER)")
         self.used = set()
 
     def teardown(self) -> None:
@@ -107,63 +94,63 @@ class History(RuleBasedStateMachine):
         for number in range(rows):
             self.seconds += 0 if together and number else 1
             inserts.append(self._insert(self.seconds, fraction=fraction))
-        self.writer.write(self.path, *inserts)
+        self.node.write(*inserts)
 
     @rule(back=st.integers(1, 50_000))
     def insert_backdated(self, back: int) -> None:
         """A row comes with a time long past."""
         self.seconds += 1
-        self.writer.write(self.path, self._insert(self.seconds - back))
+        self.node.write(self._insert(self.seconds - back))
 
     @precondition(lambda self: self.kind != "implicit rowid")
     @rule(key=st.integers(-5, 60) | st.integers(-(2**63), 2**63 - 1))
     def insert_with_a_rowid(self, key: int) -> None:
         """A row comes with a rowid that no loaded row had."""
-        there = {row[0] for row in self.writer.read(self.path, "SELECT id FROM t")}
+        there = {row[0] for row in self.writer.read(self.node.path, "SELECT id FROM t")}
         if key not in there and key not in self.used:
             self.seconds += 1
-            self.writer.write(self.path, self._insert(self.seconds, key))
+            self.node.write(self._insert(self.seconds, key))
 
     @rule(fraction=st.floats(0, 1), newest=st.booleans())
     def delete(self, fraction: float, *, newest: bool) -> None:
         """The oldest or the newest rows are deleted."""
         order = "DESC" if newest else "ASC"
-        ((rows,),) = self.writer.read(self.path, "SELECT count(*) FROM t")
+        ((rows,),) = self.writer.read(self.node.path, "SELECT count(*) FROM t")
         number = round(fraction * int(str(rows)))
         self.writer.write(
-            self.path, f"DELETE FROM t WHERE rowid IN (SELECT rowid FROM t ORDER BY rowid {order} LIMIT {number})"
+            self.node.path, f"DELETE FROM t WHERE rowid IN (SELECT rowid FROM t ORDER BY rowid {order} LIMIT {number})"
         )
 
     @rule(value=st.integers(-9, -1))
     def update(self, value: int) -> None:
         """Rows are changed in another column than their time; what is loaded is what was read first."""
-        self.writer.write(self.path, f"UPDATE t SET note = {value} WHERE v % 2 = 0")
+        self.node.write(f"UPDATE t SET note = {value} WHERE v % 2 = 0")
 
     @rule(name=st.sampled_from(["a", "b"]))
     def change_the_schema(self, name: str) -> None:
-        self.writer.write(self.path, f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON t (v)")
+        self.node.write(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON t (v)")
 
     @rule()
     def vacuum(self) -> None:
         self.vacuumed = True
-        self.writer.alone(self.path, "VACUUM")
+        self.writer.alone(self.node.path, "VACUUM")
 
     @rule()
     def back_up(self) -> None:
-        self.writer.copy(self.path, self.backup)
+        self.node.back_up()
         self.used_at_backup = set(self.used)
 
     @precondition(lambda self: self.used_at_backup is not None)
     @rule()
     def restore(self) -> None:
         """An earlier copy takes the file's place, as it does after a power cut that lost the newest commits."""
-        self.writer.copy(self.backup, self.path)
+        self.node.restore()
         assert self.used_at_backup is not None
         self.used = set(self.used_at_backup)
 
     @rule()
     def recreate(self) -> None:
-        self.path.unlink()
+        self.node.path.unlink()
         self.used_at_backup = None
         self._create()
 
@@ -172,7 +159,7 @@ class History(RuleBasedStateMachine):
     def crash(self, port: tuple[str, str], *, after: bool) -> None:
         name, call = port
         self._note()
-        with self._node() as (pipeline, ports):
+        with self.node.started() as (pipeline, ports):
             dying = replace(ports, **{name: Dying(getattr(ports, name), call, after)})
             with suppress(PowerCutError, StateError):
                 cycle(pipeline, dying, lambda _: None)
@@ -181,44 +168,37 @@ class History(RuleBasedStateMachine):
     @rule()
     def upload(self) -> None:
         self._note()
-        with self._node() as (pipeline, ports):
+        with self.node.started() as (pipeline, ports):
             try:
                 cycle(pipeline, ports, lambda _: None)
             except StateError:
                 assert self.kind == "implicit rowid"
                 assert self.vacuumed
-                loaded = [row["v"] for row in self.table.rows()]
+                loaded = [row["v"] for row in self.node.table.rows()]
                 assert len(set(loaded)) == len(loaded)
                 reject()
-        assert sorted(row["v"] for row in self.table.rows()) == sorted(self.must)
+        assert sorted(row["v"] for row in self.node.table.rows()) == sorted(self.must)
 
     def _note(self) -> None:
-        for key, value in self.writer.read(self.path, "SELECT rowid, v FROM t"):
+        for key, value in self.writer.read(self.node.path, "SELECT rowid, v FROM t"):
             self.must.add(int(str(value)))
             self.used.add(int(str(key)))
 
-    @contextmanager
-    def _node(self) -> Iterator[tuple[Pipeline, Ports]]:
-        """Start the uploader anew, on what state remembers."""
-        with Store.open(self.state) as store:
-            spool = FolderSpool(self.state / "spool")
-            spool.keep_only(store.spool_files())
-            source = SqliteSource(self.path, lambda _: None, page_size=PageSize(first_rows=3, rows=4))
-            destination = MemoryDestination(self.table, IDENTITY)
-            yield Pipeline(IDENTITY, Limits(span_rows=10)), Ports(source, destination, spool, store, self.clock)
+
+def play(kind: str, chosen: settings) -> None:
+    with Writer() as writer:
+        history = type("History", (History,), {"kind": kind, "writer": writer})
+        run_state_machine_as_test(
+            history, settings=settings(chosen, deadline=None, suppress_health_check=list(HealthCheck))
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_row_that_was_there_at_an_upload_is_loaded_once(kind: str) -> None:
-    with Writer() as writer:
-        history = type("History", (History,), {"kind": kind, "writer": writer})
-        run_state_machine_as_test(
-            history,
-            settings=settings(
-                max_examples=30,
-                stateful_step_count=20,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                derandomize=True,
-            ),
-        )
+    play(kind, settings(max_examples=30, stateful_step_count=20, derandomize=True))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_that_was_there_at_an_upload_is_loaded_once_in_long_histories(kind: str) -> None:
+    play(kind, settings(max_examples=60, stateful_step_count=50, database=None, print_blob=True))

@@ -75,10 +75,13 @@ class SqliteSource:
         self.tell(Notice(f"no column of {table.name!r} holds the rows' time"))
         return None
 
-    def is_empty(self, table: SourceTable) -> bool:
-        """Tell whether the table has no row."""
+    def oldest(self, table: SourceTable) -> int | None:
+        """Return the lowest rowid; None where the table has no row."""
         with connect(self.path) as connection:
-            return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
+            key: int | None = connection.rows(f"SELECT min({identifier(table.rowid)}) FROM {quoted(table.name)} t")[0][
+                0
+            ]
+            return key
 
     def row(
         self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
