@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
+from databricks_uploader.errors import PermanentError
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
 from databricks_uploader.model.claim import Claim, Counts, LateSpan, Span
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.source import typed_columns
+from databricks_uploader.model.source import SourceTable, typed_columns
+from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Lineage, Look, Page, Ports
 from databricks_uploader.recognise import recognised, told_by
@@ -21,7 +23,7 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
     if ports.source.unchanged():
         return False
     table = ports.source.table()
-    columns = typed_columns(table, position.timestamp_column, position.schema)
+    position, columns = _typed(table, position, ports)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
     keys = [w.key for w in standing.witnesses.rows]
     with ports.source.reading(table, columns, standing.position, keys) as reading:
@@ -57,6 +59,17 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell) -> bo
     if after.position.gaps.given_up and not position.gaps.given_up:
         tell(GapsGivenUp(pipeline.identity))
     return not seen.last
+
+
+def _typed(table: SourceTable, position: Position, ports: Ports) -> tuple[Position, TableSchema]:
+    """Return the columns that the target table takes; where it did not take all, look whether it does by now."""
+    try:
+        return position, typed_columns(table, position.timestamp_column, position.schema)
+    except PermanentError:
+        target = ports.destination.table()
+        if target is None or target.id != position.table_id or target.schema == position.schema:
+            raise
+    return replace(position, schema=target.schema), typed_columns(table, position.timestamp_column, target.schema)
 
 
 def _lineage(pipeline: Pipeline, position: Position, ports: Ports) -> Lineage:

@@ -1,6 +1,7 @@
 """The first look at a pipeline's target table, before anything is claimed."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -114,5 +115,7 @@ def _standing_after(
     dense_from, oldest = min(dense).key, ports.source.oldest(source)
     if oldest is None or oldest >= dense_from:
         return Standing(replace(position, cursor=key), Witnesses(tuple(sorted(dense)), LOWEST)), time
-    first = witness(oldest, ports.source.row(source, oldest, columns, None)[0])
-    return Standing(replace(position, cursor=key), Witnesses((first, *sorted(dense)), dense_from)), time
+    rows = sorted(dense)
+    with suppress(KeyError):  # deleted just now
+        rows.insert(0, witness(oldest, ports.source.row(source, oldest, columns, None)[0]))
+    return Standing(replace(position, cursor=key), Witnesses(tuple(rows), dense_from)), time

@@ -1,8 +1,8 @@
 """A machine at the edge: a real SQLite file with its writer, and the uploader beside it, loading into memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,10 @@ from tests.support.writer import Writer
 from databricks_uploader.events import Changed, Event, GapsGivenUp, Missed, Restarted
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.pipeline import Limits, Pipeline
-from databricks_uploader.ports import Ports
+from databricks_uploader.model.position import Position
+from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.table import TableSchema
+from databricks_uploader.ports import Page, Ports, Reading
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
@@ -23,6 +26,31 @@ from databricks_uploader.state.store import Store
 IDENTITY = Identity("node", "t", "raw_t")
 Told = Restarted | Changed | Missed | GapsGivenUp
 """What is told about a source table's history."""
+
+
+@dataclass
+class Interrupted:
+    """A source in whose first reading something happens after the first page."""
+
+    source: Any
+    happens: Callable[[], object] | None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (stands for any method of a source)
+        return getattr(self.source, name)
+
+    @contextmanager
+    def reading(
+        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+    ) -> Iterator[Reading]:
+        with self.source.reading(table, columns, position, witnesses) as reading:
+            yield replace(reading, pages=self._pages(reading.pages))
+
+    def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            yield page
+            if self.happens is not None:
+                self.happens()
+                self.happens = None
 
 
 @dataclass
@@ -75,12 +103,16 @@ class EdgeNode:
             ports = Ports(self.source(), MemoryDestination(self.table, IDENTITY), spool, store, self.clock)
             yield Pipeline(IDENTITY, self.limits, self.start), ports
 
-    def upload(self) -> list[Told]:
-        """Load all there is; return what was told about the table's history."""
+    def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:
+        """Load all there is; return what was told about the table's history.
+
+        `meanwhile` is done once, between the first page and the next.
+        """
         events: list[Event] = []
         try:
             with self.started() as (pipeline, ports):
-                cycle(pipeline, ports, events.append)
+                source = Interrupted(ports.source, meanwhile)
+                cycle(pipeline, replace(ports, source=source), events.append)
         finally:
             self.events += events
         return [event for event in events if isinstance(event, Told)]
