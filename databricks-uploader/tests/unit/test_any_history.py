@@ -1,7 +1,8 @@
 """Whatever happens to a source table, each row that was there at an upload is in the target table once.
 
-Not promised, and left out here: a row whose rowid was loaded, deleted and used again inside the table; a row of the
-same time and rowid as one that a rollback took away. Where rowids are SQLite's own and VACUUM changed them, the
+Not promised, and left out here: a row whose rowid was loaded, deleted (or taken away by a restored backup) and used
+again inside the table; a row of the same time and rowid as one that a rollback took away; a row that was loaded, was
+gone from the end of a table without AUTOINCREMENT, and came back with a restored backup. Where rowids are SQLite's own and VACUUM changed them, the
 uploader may stop and ask.
 """
 
@@ -68,7 +69,9 @@ class History(RuleBasedStateMachine):
         self.vacuumed = False
         self.seconds = 100_000
         self.used: set[int] = set()
-        self.used_at_backup: set[int] | None = None
+        self.backed_up: dict[int, int] | None = None
+        self.used_at_backup: set[int] = set()
+        self.gone: set[int] = set()
         self._create()
 
     def _create(self) -> None:
@@ -106,8 +109,7 @@ class History(RuleBasedStateMachine):
     @rule(key=st.integers(-5, 60) | st.integers(-(2**63), 2**63 - 1))
     def insert_with_a_rowid(self, key: int) -> None:
         """A row comes with a rowid that no loaded row had."""
-        there = {row[0] for row in self.writer.read(self.node.path, "SELECT id FROM t")}
-        if key not in there and key not in self.used:
+        if key not in self._rows() and key not in self.used:
             self.seconds += 1
             self.node.write(self._insert(self.seconds, key))
 
@@ -138,20 +140,21 @@ class History(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         self.node.back_up()
-        self.used_at_backup = set(self.used)
+        self.backed_up, self.used_at_backup = self._rows(), set(self.used)
 
-    @precondition(lambda self: self.used_at_backup is not None)
+    @precondition(lambda self: self.backed_up is not None and not self.gone & {*self.backed_up.values()})
     @rule()
     def restore(self) -> None:
         """An earlier copy takes the file's place, as it does after a power cut that lost the newest commits."""
         self.node.restore()
-        assert self.used_at_backup is not None
-        self.used = set(self.used_at_backup)
+        assert self.backed_up is not None
+        newest = max(self.backed_up, default=-(2**63))
+        self.used = self.used_at_backup | {key for key in self.used if key < newest}
 
     @rule()
     def recreate(self) -> None:
         self.node.path.unlink()
-        self.used_at_backup = None
+        self.backed_up = None
         self._create()
 
     @rule(port=st.sampled_from([("spool", "write"), ("state", "claim"), ("destination", "load"), ("state", "commit")]),
@@ -180,9 +183,16 @@ class History(RuleBasedStateMachine):
         assert sorted(row["v"] for row in self.node.table.rows()) == sorted(self.must)
 
     def _note(self) -> None:
-        for key, value in self.writer.read(self.node.path, "SELECT rowid, v FROM t"):
-            self.must.add(int(str(value)))
-            self.used.add(int(str(key)))
+        rows = self._rows()
+        if self.kind != "autoincrement":
+            self.gone |= self.must - {*rows.values()}
+        self.must |= {*rows.values()}
+        self.used |= {*rows}
+
+    def _rows(self) -> dict[int, int]:
+        """Return what the source holds: rowid → value."""
+        rows = self.writer.read(self.node.path, "SELECT rowid, v FROM t")
+        return {int(str(key)): int(str(value)) for key, value in rows}
 
 
 def play(kind: str, chosen: settings) -> None:
