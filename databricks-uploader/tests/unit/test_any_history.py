@@ -2,8 +2,8 @@
 
 Not promised, and left out here: a row whose rowid was loaded, deleted (or taken away by a restored backup) and used
 again inside the table; a row of the same time and rowid as one that a rollback took away; a row that was loaded, was
-gone from the end of a table without AUTOINCREMENT, and came back with a restored backup. Where rowids are SQLite's own and VACUUM changed them, the
-uploader may stop and ask.
+gone from the end of a table without AUTOINCREMENT, and came back with a restored backup. Where rowids are SQLite's own
+and VACUUM changed them, the uploader may stop and ask.
 """
 
 from contextlib import suppress
