@@ -161,6 +161,20 @@ def test_after_a_restored_backup_the_rows_that_follow_it_are_loaded(node: EdgeNo
     assert node.loaded() == to(7) + to(100 + new, first=101)
 
 
+def test_gaps_above_a_restored_backup_are_filled_in_order_and_once(node: EdgeNode) -> None:
+    create(node)
+    add(node, *to(3))
+    node.back_up()
+    add_with_ids(node, {9: 4})
+    node.upload()
+    node.restore()
+    add(node, *to(108, first=101))
+    assert node.upload() == [Restarted("t", 3)]
+    add_with_ids(node, {-5: 5})
+    assert node.upload() == NOTHING
+    assert node.loaded() == to(5) + to(108, first=101)
+
+
 def test_a_backup_that_holds_all_that_was_loaded_is_the_same_database(node: EdgeNode) -> None:
     create(node)
     add(node, *to(5))
