@@ -6,13 +6,15 @@ from datetime import datetime
 from itertools import chain
 
 from databricks_uploader.claiming import claim_of, next_lineage
+from databricks_uploader.errors import PermanentError
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
 from databricks_uploader.fill_by_time import fill_by_time
 from databricks_uploader.model.claim import LateSpan, Span
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.source import typed_columns
+from databricks_uploader.model.source import SourceTable, typed_columns
+from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Look, Page, Ports, Tail
 from databricks_uploader.recognise import newest_is_there, recognised, told_by
@@ -26,7 +28,7 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
     if ports.source.unchanged():
         return False
     table = ports.source.table()
-    columns = typed_columns(table, position.timestamp_column, position.schema)
+    position, columns = _typed(table, position, ports)
     if position.order == "time":
         return fill_by_time(pipeline, position, table, columns, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
@@ -37,7 +39,7 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
         moved = recognised(table, standing, reading.look, ports.source, tell)
         if moved != standing:
             ports.state.stand(pipeline.identity, moved)
-            return True
+            return fill(pipeline, moved.position, ports, tell)
         first = next(reading.pages, None)
         if first is None:
             ports.source.nothing_new()
@@ -56,6 +58,17 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
     if after.position.gaps.given_up and not position.gaps.given_up:
         tell(GapsGivenUp(pipeline.identity))
     return not seen.last
+
+
+def _typed(table: SourceTable, position: Position, ports: Ports) -> tuple[Position, TableSchema]:
+    """Return the columns that the target table takes; where it did not take all, look whether it does by now."""
+    try:
+        return position, typed_columns(table, position.timestamp_column, position.schema)
+    except PermanentError:
+        target = ports.destination.table()
+        if target is None or target.id != position.table_id or target.schema == position.schema:
+            raise
+    return replace(position, schema=target.schema), typed_columns(table, position.timestamp_column, target.schema)
 
 
 def _tell_missed(standing: Standing, first: Page, tell: Tell) -> None:
@@ -79,7 +92,7 @@ class _Seen:
     tails: list[tuple[int, Tail]] = field(default_factory=list)
     """Rows and tail of the newest pages, of which a claim's complete witnesses are made; not their columns."""
     marks: list[tuple[int, Values]] = field(default_factory=list)
-    """The last row of each page."""
+    """The first row, and the last one of each page."""
 
     def until(self, limits: Limits, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
@@ -95,7 +108,7 @@ class _Seen:
         self.newest = max(filter(None, (self.newest, page.newest)), default=None)
         self.last = page.last
         self.gaps = self.gaps.grown(page.absent, page.absent_more)
-        self.marks += page.tail(1)
+        self.marks += page.tail(1) if self.marks else [page.tail(page.rows)[0], *page.tail(1)]
         self.tails.append((page.rows, page.tail))
         while sum(rows for rows, _ in self.tails[1:]) >= MOST_DENSE:
             del self.tails[0]

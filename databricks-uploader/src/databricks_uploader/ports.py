@@ -117,6 +117,10 @@ class Source(Protocol):
         """Tell whether the table has no row."""
         ...
 
+    def oldest(self, table: SourceTable) -> int | None:
+        """Return the lowest rowid; None where the table has no row."""
+        ...
+
     def unchanged(self) -> bool:
         """Tell, without a query, whether nothing was committed since `nothing_new`; False where that is not sure."""
         ...

@@ -1,6 +1,7 @@
 """The first look at a pipeline's target table, before anything is claimed."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -9,10 +10,11 @@ from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
 from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
+from databricks_uploader.model.gaps import LOWEST
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns, witness_columns
-from databricks_uploader.model.witness import Witness, Witnesses, fingerprint
+from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
 
@@ -123,7 +125,23 @@ def _after(head: Head, first: Position, source: SourceTable, ports: Ports) -> St
 def _standing_after(
     key: int, position: Position, source: SourceTable, ports: Ports
 ) -> tuple[Standing, datetime | None]:
-    """Stand after the row with that rowid, its only witness; KeyError where there is no such row."""
-    values, time = ports.source.row(source, key, position.witness_columns, position.timestamp_column)
-    witness = Witness(key, fingerprint(position.secret, values))
-    return Standing(replace(position, cursor=key), Witnesses((witness,), key)), time
+    """Stand after the row with that rowid; KeyError where there is no such row.
+
+    It and those before it are witnesses, as if they had been claimed; the oldest row is always one, as a table made
+    anew is known from an older copy of this one by it.
+    """
+
+    def witness(key: int, values: Values) -> Witness:
+        return Witness(key, fingerprint(position.secret, values))
+
+    columns = position.witness_columns
+    values, time = ports.source.row(source, key, columns, position.timestamp_column)
+    before = ports.source.newest_first(source, columns, MOST_DENSE)
+    dense = {witness(key, values), *(witness(k, v) for k, v in before if k < key)}
+    dense_from, oldest = min(dense).key, ports.source.oldest(source)
+    if oldest is None or oldest >= dense_from:
+        return Standing(replace(position, cursor=key), Witnesses(tuple(sorted(dense)), LOWEST)), time
+    rows = sorted(dense)
+    with suppress(KeyError):  # deleted just now
+        rows.insert(0, witness(oldest, ports.source.row(source, oldest, columns, None)[0]))
+    return Standing(replace(position, cursor=key), Witnesses(tuple(rows), dense_from)), time

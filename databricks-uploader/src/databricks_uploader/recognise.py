@@ -80,6 +80,10 @@ def _renumbered(table: SourceTable, standing: Standing, look: Look, source: Sour
     if moved is not None:
         cursor = moved.rows[-1].key
         return Standing(replace(position, cursor=cursor, gaps=Gaps(), schema_version=look.schema_version), moved)
+    newest = witnesses.rows[-1]
+    if [row.key for row in rows if row.fingerprint == newest.fingerprint] == [newest.key]:
+        # It is where it was, so no rowid changed: look again at what did.
+        return replace(standing, position=replace(position, schema_version=look.schema_version))
     all_known = position.timed and witnesses.dense_from == LOWEST and len(rows) < VACUUMED_ROWS
     if all_known and not {w.fingerprint for w in rows} & {w.fingerprint for w in witnesses.rows}:
         tell(Restarted(table.name, None))

@@ -95,6 +95,9 @@ class MemorySource:
     def is_empty(self, table: SourceTable) -> bool:
         return not self.keys
 
+    def oldest(self, table: SourceTable) -> int | None:
+        return min(self.keys, default=None)
+
     def unchanged(self) -> bool:
         return False
 

@@ -1,6 +1,7 @@
 """One process that writes to databases on request: a source's writer, apart from the process that reads."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -44,6 +45,10 @@ class Writer:
         """Copy a database that has no log, replacing another."""
         self._ask("copy", database, [str(to)])
 
+    def delete(self, database: Path) -> None:
+        """Delete a database and what SQLite keeps beside it."""
+        self._ask("delete", database, [])
+
     def _ask(self, verb: str, database: Path, statements: list[str] | tuple[str, ...]) -> list[list[object]]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -55,11 +60,27 @@ class Writer:
         return rows
 
 
+def write_and_die(database: Path, *statements: str) -> None:
+    """Commit each statement to the log of a database in WAL mode, in a process that ends without closing it."""
+    subprocess.run([sys.executable, "-m", __name__, str(database), *statements], check=True)
+
+
+def _write_and_die(database: str, statements: list[str]) -> None:
+    connection = sqlite3.connect(database, isolation_level=None)
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0", *statements):
+        connection.execute(statement).fetchall()
+    os._exit(0)
+
+
 def _answer(verb: str, database: str, statements: list[str]) -> list[tuple[object, ...]]:
     if verb == "copy":
         draft = Path(f"{statements[0]}.draft")
         shutil.copyfile(database, draft)
         draft.replace(statements[0])
+        return []
+    if verb == "delete":
+        for beside in ("", "-journal", "-wal", "-shm"):
+            Path(f"{database}{beside}").unlink(missing_ok=True)
         return []
     with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as connection:
         if verb == "write":
@@ -73,6 +94,8 @@ def _answer(verb: str, database: str, statements: list[str]) -> list[tuple[objec
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        _write_and_die(sys.argv[1], sys.argv[2:])
     for line in sys.stdin:
         try:
             result: object = _answer(*json.loads(line))

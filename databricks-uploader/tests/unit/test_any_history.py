@@ -1,12 +1,13 @@
 """Whatever happens to a source table, each row that was there at an upload is in the target table once.
 
-Not promised, and left out here: a row whose rowid was loaded, deleted and used again inside the table; a row of the
-same time and rowid as one that a rollback took away. Where rowids are SQLite's own and VACUUM changed them, the
-uploader may stop and ask.
+Not promised, and left out here: a row whose rowid was loaded, deleted (or taken away by a restored backup) and used
+again inside the table; a row of the same time and rowid as one that a rollback took away; a row that was loaded, was
+gone from the end of a table without AUTOINCREMENT, and came back with a restored backup. Where rowids are SQLite's own
+and VACUUM changed them, the uploader may stop and ask.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,26 +16,43 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, reject, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from tests.support.edge import EdgeNode
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import StateError
-from databricks_uploader.model.claim import Identity
-from databricks_uploader.model.pipeline import Limits, Pipeline
-from databricks_uploader.ports import Ports
 from databricks_uploader.runner import cycle
-from databricks_uploader.source.pages import PageSize
-from databricks_uploader.source.sqlite import SqliteSource
-from databricks_uploader.spool.folder import FolderSpool
-from databricks_uploader.state.store import Store
 
-IDENTITY = Identity("node", "t", "raw_t")
 KINDS = {
     "autoincrement": "id INTEGER PRIMARY KEY AUTOINCREMENT",
     "integer key": "id INTEGER PRIMARY KEY",
     "implicit rowid": "id INTEGER",
 }
+
+
+HAPPENS: Mapping[str, tuple[int, Mapping[str, st.SearchStrategy[Any]]]] = {
+    "insert": (4, {"rows": st.integers(1, 12), "together": st.booleans()}),
+    "insert_backdated": (1, {"back": st.integers(1, 50_000)}),
+    "insert_with_a_rowid": (3, {"key": st.integers(-5, 60) | st.integers(-(2**63), 2**63 - 1)}),
+    "delete": (3, {"fraction": st.floats(0, 1), "newest": st.booleans()}),
+    "update": (1, {"value": st.integers(-9, -1)}),
+    "change_the_schema": (1, {"name": st.sampled_from(["a", "b"])}),
+    "vacuum": (2, {}),
+    "back_up": (2, {}),
+    "restore": (2, {}),
+    "recreate": (1, {}),
+    "crash": (
+        1,
+        {
+            "port": st.sampled_from(
+                [("spool", "write"), ("state", "claim"), ("destination", "load"), ("state", "commit")]
+            ),
+            "after": st.booleans(),
+        },
+    ),
+    "upload": (5, {}),
+}
+"""What can happen, how often in comparison, and with what."""
 
 
 class PowerCutError(Exception):
@@ -71,21 +89,19 @@ class History(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = TemporaryDirectory()
-        self.path = Path(self.folder.name) / "source.db"
-        self.backup = Path(self.folder.name) / "backup.db"
-        self.state = Path(self.folder.name) / "state"
-        (self.state / "spool").mkdir(parents=True)
-        self.table, self.clock = MemoryTable(), FakeClock()
+        self.node = EdgeNode(Path(self.folder.name), self.writer)
         self.must: set[int] = set()
         self.values = 0
         self.vacuumed = False
         self.seconds = 100_000
         self.used: set[int] = set()
-        self.used_at_backup: set[int] | None = None
+        self.backed_up: dict[int, int] | None = None
+        self.used_at_backup: set[int] = set()
+        self.gone: set[int] = set()
         self._create()
 
     def _create(self) -> None:
-        self.writer.write(self.path, f"CREATE TABLE t ({KINDS[self.kind]}, ts TEXT, v INTEGER, note INTEGER)")
+        self.node.write(f"CREATE TABLE t ({KINDS[self.kind]}, ts TEXT, v INTEGER, note INTEGER)")
         self.used = set()
 
     def teardown(self) -> None:
@@ -100,125 +116,119 @@ class History(RuleBasedStateMachine):
         given = "NULL" if key is None else key
         return f"INSERT INTO t (id, ts, v) VALUES ({given}, '{time}', {self.values})"
 
-    @rule(rows=st.integers(1, 12), together=st.booleans())
+    @rule(what=st.sampled_from([name for name, (times, _) in HAPPENS.items() for _ in range(times)]), data=st.data())
+    def happens(self, what: str, data: st.DataObject) -> None:
+        """One rule of them all: of several each history would have a few only."""
+        _, strategies = HAPPENS[what]
+        getattr(self, what)(**{name: data.draw(strategy, label=name) for name, strategy in strategies.items()})
+
     def insert(self, rows: int, *, together: bool) -> None:
         """Rows come with rowids of SQLite's choice, each later than all before, or all at one time."""
         inserts, fraction = [], self.values if together else None
         for number in range(rows):
             self.seconds += 0 if together and number else 1
             inserts.append(self._insert(self.seconds, fraction=fraction))
-        self.writer.write(self.path, *inserts)
+        self.node.write(*inserts)
 
-    @rule(back=st.integers(1, 50_000))
     def insert_backdated(self, back: int) -> None:
         """A row comes with a time long past."""
         self.seconds += 1
-        self.writer.write(self.path, self._insert(self.seconds - back))
+        self.node.write(self._insert(self.seconds - back))
 
-    @precondition(lambda self: self.kind != "implicit rowid")
-    @rule(key=st.integers(-5, 60) | st.integers(-(2**63), 2**63 - 1))
     def insert_with_a_rowid(self, key: int) -> None:
         """A row comes with a rowid that no loaded row had."""
-        there = {row[0] for row in self.writer.read(self.path, "SELECT id FROM t")}
-        if key not in there and key not in self.used:
+        if self.kind == "autoincrement":
+            key = min(key, 2**62)  # after the highest one SQLite gives none
+        if self.kind != "implicit rowid" and key not in self._rows() and key not in self.used:
             self.seconds += 1
-            self.writer.write(self.path, self._insert(self.seconds, key))
+            self.node.write(self._insert(self.seconds, key))
 
-    @rule(fraction=st.floats(0, 1), newest=st.booleans())
     def delete(self, fraction: float, *, newest: bool) -> None:
         """The oldest or the newest rows are deleted."""
         order = "DESC" if newest else "ASC"
-        ((rows,),) = self.writer.read(self.path, "SELECT count(*) FROM t")
+        ((rows,),) = self.writer.read(self.node.path, "SELECT count(*) FROM t")
         number = round(fraction * int(str(rows)))
         self.writer.write(
-            self.path, f"DELETE FROM t WHERE rowid IN (SELECT rowid FROM t ORDER BY rowid {order} LIMIT {number})"
+            self.node.path, f"DELETE FROM t WHERE rowid IN (SELECT rowid FROM t ORDER BY rowid {order} LIMIT {number})"
         )
 
-    @rule(value=st.integers(-9, -1))
     def update(self, value: int) -> None:
         """Rows are changed in another column than their time; what is loaded is what was read first."""
-        self.writer.write(self.path, f"UPDATE t SET note = {value} WHERE v % 2 = 0")
+        self.node.write(f"UPDATE t SET note = {value} WHERE v % 2 = 0")
 
-    @rule(name=st.sampled_from(["a", "b"]))
     def change_the_schema(self, name: str) -> None:
-        self.writer.write(self.path, f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON t (v)")
+        self.node.write(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON t (v)")
 
-    @rule()
     def vacuum(self) -> None:
         self.vacuumed = True
-        self.writer.alone(self.path, "VACUUM")
+        self.writer.alone(self.node.path, "VACUUM")
 
-    @rule()
     def back_up(self) -> None:
-        self.writer.copy(self.path, self.backup)
-        self.used_at_backup = set(self.used)
+        self.node.back_up()
+        self.backed_up, self.used_at_backup = self._rows(), set(self.used)
 
-    @precondition(lambda self: self.used_at_backup is not None)
-    @rule()
     def restore(self) -> None:
         """An earlier copy takes the file's place, as it does after a power cut that lost the newest commits."""
-        self.writer.copy(self.backup, self.path)
-        assert self.used_at_backup is not None
-        self.used = set(self.used_at_backup)
+        if self.backed_up is None or self.gone & {*self.backed_up.values()}:
+            return
+        self.node.restore()
+        newest = max(self.backed_up, default=-(2**63))
+        self.used = self.used_at_backup | {key for key in self.used if key < newest}
 
-    @rule()
     def recreate(self) -> None:
-        self.path.unlink()
-        self.used_at_backup = None
+        self.node.path.unlink()
+        self.backed_up = None
         self._create()
 
-    @rule(port=st.sampled_from([("spool", "write"), ("state", "claim"), ("destination", "load"), ("state", "commit")]),
-          after=st.booleans())  # fmt: skip
     def crash(self, port: tuple[str, str], *, after: bool) -> None:
         name, call = port
         self._note()
-        with self._node() as (pipeline, ports):
+        with self.node.started() as (pipeline, ports):
             dying = replace(ports, **{name: Dying(getattr(ports, name), call, after)})
             with suppress(PowerCutError, StateError):
                 cycle(pipeline, dying, lambda _: None)
         self.upload()
 
-    @rule()
     def upload(self) -> None:
         self._note()
-        with self._node() as (pipeline, ports):
+        with self.node.started() as (pipeline, ports):
             try:
                 cycle(pipeline, ports, lambda _: None)
             except StateError:
                 assert self.kind == "implicit rowid"
                 assert self.vacuumed
-                loaded = [row["v"] for row in self.table.rows()]
+                loaded = [row["v"] for row in self.node.table.rows()]
                 assert len(set(loaded)) == len(loaded)
                 reject()
-        assert sorted(row["v"] for row in self.table.rows()) == sorted(self.must)
+        assert sorted(row["v"] for row in self.node.table.rows()) == sorted(self.must)
 
     def _note(self) -> None:
-        for key, value in self.writer.read(self.path, "SELECT rowid, v FROM t"):
-            self.must.add(int(str(value)))
-            self.used.add(int(str(key)))
+        rows = self._rows()
+        if self.kind != "autoincrement":
+            self.gone |= self.must - {*rows.values()}
+        self.must |= {*rows.values()}
+        self.used |= {*rows}
 
-    @contextmanager
-    def _node(self) -> Iterator[tuple[Pipeline, Ports]]:
-        """Start the uploader anew, on what state remembers."""
-        with Store.open(self.state) as store:
-            spool = FolderSpool(self.state / "spool")
-            spool.keep_only(store.spool_files())
-            source = SqliteSource(self.path, lambda _: None, page_size=PageSize(first_rows=3, rows=4))
-            destination = MemoryDestination(self.table, IDENTITY)
-            yield Pipeline(IDENTITY, Limits(span_rows=10)), Ports(source, destination, spool, store, self.clock)
+    def _rows(self) -> dict[int, int]:
+        """Return what the source holds: rowid → value."""
+        rows = self.writer.read(self.node.path, "SELECT rowid, v FROM t")
+        return {int(str(key)): int(str(value)) for key, value in rows}
+
+
+def play(kind: str, chosen: settings) -> None:
+    with Writer() as writer:
+        history = type("History", (History,), {"kind": kind, "writer": writer})
+        run_state_machine_as_test(
+            history, settings=settings(chosen, deadline=None, suppress_health_check=list(HealthCheck))
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_row_that_was_there_at_an_upload_is_loaded_once(kind: str) -> None:
-    with Writer() as writer:
-        history = type("History", (History,), {"kind": kind, "writer": writer})
-        run_state_machine_as_test(
-            history,
-            settings=settings(
-                max_examples=30,
-                stateful_step_count=20,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                derandomize=True,
-            ),
-        )
+    play(kind, settings(max_examples=40, stateful_step_count=25, derandomize=True))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_that_was_there_at_an_upload_is_loaded_once_in_long_histories(kind: str) -> None:
+    play(kind, settings(max_examples=60, stateful_step_count=50, database=None, print_blob=True))

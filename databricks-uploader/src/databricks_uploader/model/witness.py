@@ -1,5 +1,6 @@
 """Is this the database that rows were claimed from? What was remembered of them, against what is found."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,7 +28,7 @@ def fingerprint(secret: bytes, values: Values) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Witness:
     """A claimed row: its rowid and the fingerprint of its values."""
 
@@ -47,19 +48,21 @@ class Witnesses:
 
     @property
     def count_up(self) -> bool:
-        """Whether the newest rowids follow each other by one, as those do that SQLite gives."""
-        return all(b.key == a.key + 1 for a, b in pairwise(self.rows[-10:]))
+        """Whether most of the newest rowids follow each other by one, as those do that SQLite gives."""
+        steps = [b.key - a.key for a, b in pairwise(self.rows[-10:])]
+        return 2 * steps.count(1) > len(steps)
 
     def grown(self, rows: Sequence[Witness], dense_from: int | None = None) -> "Witnesses":
         """Return the witnesses with those of newer rows, which from `dense_from` on (None: at all) are complete."""
-        start = self.dense_from if dense_from is None else dense_from
+        # Of many late rows those not told may be below the dense ones: they never make a thinned trail complete.
+        start = self.dense_from if dense_from is None else max(self.dense_from, dense_from)
         joined = sorted({*self.rows, *rows}, key=_KEY)
         dense = [w for w in joined if w.key >= start][-MOST_DENSE:]
         if len(dense) == MOST_DENSE:
             start = dense[0].key
         trail = joined[: len(joined) - len(dense)]
-        if len(trail) > MOST_TRAIL:
-            trail = trail[::2]
+        while len(trail) > MOST_TRAIL:
+            trail = trail[::2]  # the first row that was claimed stays
         return Witnesses((*trail, *dense), start)
 
     def up_to(self, key: int) -> "Witnesses":
@@ -134,6 +137,13 @@ def same_database(witnesses: Witnesses, found: Mapping[int, int], ids: Ids, *, t
             "the database was made anew, run `databricks-uploader state adopt --after beginning`",
         )
     if newest_equal is None:
+        if ids.oldest is not None and not _all_new(witnesses, differ):
+            raise StateError(
+                "none of the rows that are remembered is there, and rows that may have been loaded are: a backup was "
+                "restored, or the database was made anew",
+                hint="if it was made anew, run `databricks-uploader state adopt --after beginning`; if a backup was "
+                "restored, run `databricks-uploader state adopt --after ROWID` with the newest row that it held",
+            )
         return Recreated()
     if newest_equal < witnesses.dense_from:
         raise StateError(
@@ -145,28 +155,46 @@ def same_database(witnesses: Witnesses, found: Mapping[int, int], ids: Ids, *, t
     return RolledBack(newest_equal)
 
 
+def _all_new(witnesses: Witnesses, differ: Sequence[int]) -> bool:
+    """Tell whether no row can be a claimed one where no witness is equal: all of them are known, or the first is other.
+
+    The first row that was claimed is always a witness: in an older copy of the table it is equal, or gone.
+    """
+    first = witnesses.rows[0].key
+    return first >= witnesses.dense_from or first in differ
+
+
 def renumbered(witnesses: Witnesses, newest_first: Sequence[Witness]) -> Witnesses | None:
     """Return the complete witnesses with the rowids that VACUUM gave them; None where they can't be told.
 
     VACUUM keeps the order of rows. Rows not claimed yet come first; from the newest claimed row on each row must
-    be the next witness, or one after it where some were deleted. Rows of one time are told by the row before them.
+    be the next witness, or one after it where some were deleted. Where some were, nothing may be above that row that
+    is like a witness, and as many rows as were claimed must be of its time: else it may itself be a new one.
     """
+    complete = witnesses.dense_from == LOWEST
     known = [w for w in reversed(witnesses.rows) if w.key >= witnesses.dense_from]
-    fingerprints = {w.fingerprint for w in known}
+    counts = Counter(w.fingerprint for w in known)
     for i, row in enumerate(newest_first):
-        found = _run(known, newest_first[i:]) if row.fingerprint in fingerprints else ()
-        if found:
-            told = {w.fingerprint for w in found}
-            alike = any(w.fingerprint in told for w in newest_first[:i])
-            return Witnesses(tuple(reversed(found)), found[-1].key) if len(told) > 1 or not alike else None
+        found = _run(known, newest_first[i:], to_the_last=complete) if row.fingerprint in counts else ()
+        if not found:
+            continue
+        alike = sum(w.fingerprint == row.fingerprint for w in found) < counts[row.fingerprint]
+        if len(found) < len(known) and (alike or any(w.fingerprint in counts for w in newest_first[:i])):
+            return None
+        if complete:
+            return Witnesses(tuple(sorted(found)), LOWEST)
+        return Witnesses(tuple(sorted({*found, newest_first[-1]})), found[-1].key)
     return None
 
 
-def _run(known: Sequence[Witness], table: Sequence[Witness]) -> Sequence[Witness]:
-    """Return the rows of `table` that are the `known` ones, in their order; none where a stranger is among them."""
+def _run(known: Sequence[Witness], table: Sequence[Witness], *, to_the_last: bool) -> Sequence[Witness]:
+    """Return the rows of `table` that are the `known` ones, in their order; none where a stranger is among them.
+
+    `to_the_last`: older rows than the `known` ones are strangers too.
+    """
     rest, matched, found = iter(known), None, []
     for row in table:
-        if matched == known[-1]:
+        if matched == known[-1] and not to_the_last:
             break
         matched = next((w for w in rest if w.fingerprint == row.fingerprint), None)
         if matched is None:

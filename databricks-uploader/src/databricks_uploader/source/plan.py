@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from databricks_uploader.model.gaps import Range
+from databricks_uploader.model.gaps import LOWEST, Range
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import WITNESSED_TEXT, Values
@@ -62,7 +62,7 @@ class Plan:
 
     def end(self, after: int | None, limit: int, same: str = "1") -> str:
         """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`."""
-        where = "" if after is None else f"WHERE {self.key} > {after}"
+        where = f"WHERE {self.key} >= {LOWEST}" if after is None else f"WHERE {self.key} > {after}"
         full = f"SELECT {self.key} {self.source} {where} ORDER BY {self.key} LIMIT 1 OFFSET {limit - 1}"
         return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where}), {same}"
 

@@ -81,6 +81,12 @@ class SqliteSource:
         with connect(self.path, self.tell) as connection:
             return not connection.rows(f"SELECT 1 FROM {quoted(table.name)} LIMIT 1")
 
+    def oldest(self, table: SourceTable) -> int | None:
+        """Return the lowest rowid; None where the table has no row."""
+        with connect(self.path, self.tell) as connection:
+            ((key,),) = connection.rows(f"SELECT min({plan.rowid(table)}) FROM {quoted(table.name)} t")
+            return None if key is None else int(key)
+
     def row(
         self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
     ) -> tuple[Values, datetime | None]:

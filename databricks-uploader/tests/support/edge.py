@@ -1,0 +1,125 @@
+"""A machine at the edge: a real SQLite file with its writer, and the uploader beside it, loading into memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
+from tests.support.writer import Writer
+
+from databricks_uploader.events import Changed, Event, GapsGivenUp, Missed, Restarted
+from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.model.position import Position
+from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.table import TableSchema
+from databricks_uploader.ports import Page, Ports, Reading
+from databricks_uploader.runner import cycle
+from databricks_uploader.source.pages import PageSize
+from databricks_uploader.source.sqlite import SqliteSource
+from databricks_uploader.spool.folder import FolderSpool
+from databricks_uploader.state.store import Store
+
+IDENTITY = Identity("node", "t", "raw_t")
+Told = Restarted | Changed | Missed | GapsGivenUp
+"""What is told about a source table's history."""
+
+
+@dataclass
+class Interrupted:
+    """A source in whose first reading something happens after the first page."""
+
+    source: Any
+    happens: Callable[[], object] | None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (stands for any method of a source)
+        return getattr(self.source, name)
+
+    @contextmanager
+    def reading(
+        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+    ) -> Iterator[Reading]:
+        with self.source.reading(table, columns, position, witnesses) as reading:
+            yield replace(reading, pages=self._pages(reading.pages))
+
+    def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            yield page
+            if self.happens is not None:
+                self.happens()
+                self.happens = None
+
+
+@dataclass
+class EdgeNode:
+    """A table `t` in `folder`/source.db, and its uploader, started anew on its state for each upload."""
+
+    folder: Path
+    writer: Writer
+    start: datetime | Literal["beginning", "now"] = "beginning"
+    limits: Limits = field(default_factory=lambda: Limits(span_rows=10))
+    page_size: PageSize = field(default_factory=lambda: PageSize(first_rows=3, rows=4))
+    table: MemoryTable = field(default_factory=MemoryTable)
+    clock: FakeClock = field(default_factory=FakeClock)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.state / "spool").mkdir(parents=True)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "source.db"
+
+    @property
+    def backup(self) -> Path:
+        return self.folder / "backup.db"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def write(self, *statements: str) -> None:
+        """Commit the statements together."""
+        self.writer.write(self.path, *statements)
+
+    def back_up(self) -> None:
+        self.writer.copy(self.path, self.backup)
+
+    def restore(self) -> None:
+        self.writer.copy(self.backup, self.path)
+
+    def source(self) -> SqliteSource:
+        return SqliteSource(self.path, lambda _: None, page_size=self.page_size)
+
+    @contextmanager
+    def started(self) -> Iterator[tuple[Pipeline, Ports]]:
+        """Start the uploader on what its state remembers."""
+        with Store.open(self.state) as store:
+            spool = FolderSpool(self.state / "spool")
+            spool.keep_only(store.spool_files())
+            ports = Ports(self.source(), MemoryDestination(self.table, IDENTITY), spool, store, self.clock)
+            yield Pipeline(IDENTITY, self.limits, start=self.start), ports
+
+    def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:
+        """Load all there is; return what was told about the table's history.
+
+        `meanwhile` is done once, between the first page and the next.
+        """
+        events: list[Event] = []
+        try:
+            with self.started() as (pipeline, ports):
+                source = Interrupted(ports.source, meanwhile)
+                cycle(pipeline, replace(ports, source=source), events.append)
+        finally:
+            self.events += events
+        return [event for event in events if isinstance(event, Told)]
+
+    def lose_state(self) -> None:
+        (self.state / "state.db").unlink()
+
+    def loaded(self, column: str = "v") -> list[Any]:
+        """Return one column of the target table's rows, in order."""
+        return sorted(row[column] for row in self.table.rows())

@@ -1,0 +1,109 @@
+"""No statement of the normal way scans the table, whatever indexes it has and however large it is.
+
+Not so where its owner ran ANALYZE when it had five rows or fewer, and never again: SQLite then believes that a scan is
+cheaper than a search.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from tests.support.writer import Writer
+
+from databricks_uploader.model.gaps import HIGHEST, LOWEST
+from databricks_uploader.model.source import SourceTable, natural_schema
+from databricks_uploader.source import plan as plans
+from databricks_uploader.source.connection import connect
+from databricks_uploader.source.plan import Plan
+from databricks_uploader.source.sqlite import SqliteSource
+
+ROWS = 5_000
+KEYS = {
+    "rowid key": "id INTEGER PRIMARY KEY,",
+    "autoincrement": "id INTEGER PRIMARY KEY AUTOINCREMENT,",
+    "implicit rowid": "",
+}
+INDEXES: Mapping[str, Sequence[str]] = {
+    "no index": (),
+    "on one column": ("(ts)",),
+    "on several columns": ("(status, ts)", "(ts DESC)", "(status) WHERE status > 1"),
+    "covering": ("({all})", "(status, {all})"),
+}
+
+ANALYZED = ("never analyzed", "analyzed", "analyzed when it was small")
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Writer]:
+    with Writer() as process:
+        yield process
+
+
+@pytest.fixture(params=[(k, i, a) for k in KEYS for i in INDEXES for a in ANALYZED], scope="module",
+                ids=", ".join)  # fmt: skip
+def path(request: pytest.FixtureRequest, writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a table of a few thousand rows."""
+    key, indexes, analyzed = request.param
+    path = tmp_path_factory.mktemp("plans") / "a.db"
+    own = "id, ts, status, value" if KEYS[key] else "ts, status, value"
+    writer.write(
+        path,
+        f"CREATE TABLE t ({KEYS[key]} ts TEXT, status INTEGER, value REAL)",
+        *(f"CREATE INDEX i{n} ON t {columns.format(all=own)}" for n, columns in enumerate(INDEXES[indexes])),
+        *["INSERT INTO t (ts, status, value) VALUES ('2026-01-01T00:00:00Z', 2, 0.5)"] * 10,
+    )
+    if analyzed == "analyzed when it was small":
+        writer.alone(path, "ANALYZE")
+    writer.write(
+        path,
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) INSERT INTO t "
+        "(ts, status, value) SELECT strftime('%Y-%m-%dT%H:%M:%SZ', 1767225600 + i, 'unixepoch'), i % 3, i / 8.0 FROM n",
+    )
+    if analyzed == "analyzed":
+        writer.alone(path, "ANALYZE")
+    return path
+
+
+ONE, FROM_ONE, BETWEEN_TWO = "(rowid=?)", "(rowid>?)", "(rowid>? AND rowid<?)"
+
+
+def statements(table: SourceTable) -> Mapping[str, tuple[str, str]]:
+    """Return each statement of a look and of a page, and how it has to search the table."""
+    plan = Plan.of(table, natural_schema(table, "ts"))
+    some = [*range(100, 140, 2), ROWS, HIGHEST]
+    gaps = [(LOWEST, 0), (17, 17), (2_000, 2_100), (ROWS + 1, HIGHEST)]
+    return {
+        "what tells the rowids": (plans.ids(table), ""),
+        "the end of the first page": (plan.end(None, 64), FROM_ONE),
+        "the end of a page": (plan.end(100, 1_000), FROM_ONE),
+        "the end of a page after a row that must be the same": (
+            plan.end(100, 1_000, plans.still(table, ["ts"], 100, (b"2026",))),
+            "",
+        ),
+        "the end of the last page": (plan.end(ROWS - 10, 1_000), FROM_ONE),
+        "the first page": (plan.page(plan.following(None, 64)), "(rowid<?)"),
+        "a large first page": (plan.page(plan.following(None, ROWS - 1)), "(rowid<?)"),
+        "a page": (plan.page(plan.following(100, 1_100)), BETWEEN_TWO),
+        "a large page": (plan.page(plan.following(1, ROWS - 1)), BETWEEN_TWO),
+        "the last page": (plan.page(plan.following(ROWS - 10, ROWS)), BETWEEN_TWO),
+        "late rows": (plan.late(gaps, 1_000), BETWEEN_TWO),
+        "late rows in very many gaps": (plan.late([(3 * i, 3 * i) for i in range(1_000)], 1_000), BETWEEN_TWO),
+        "a page of late rows": (plan.page(plan.named(some)), ONE),
+        "witnesses": (plans.witnessed(table, ["ts"], plan.named(some)), ONE),
+        "very many witnesses": (plans.witnessed(table, ["ts"], plan.named(range(1, ROWS))), ONE),
+        "one witness": (plans.witnessed(table, ["ts", "status", "value"], plan.named([17])), ONE),
+    }
+
+
+WAYS = tuple(statements(SourceTable("t", (), "rowid")))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_statement_of_the_normal_way_scans_the_table(path: Path, way: str) -> None:
+    statement, search = statements(SqliteSource(path, lambda _: None).table())[way]
+    with connect(path, lambda _: None) as connection:
+        steps = [row[-1] for row in connection.rows(f"EXPLAIN QUERY PLAN {statement}")]
+    assert [step for step in steps if step.split()[:2] == ["SCAN", "t"] or "TEMP B-TREE" in step] == []
+    searches = [step for step in steps if step.split()[:2] == ["SEARCH", "t"]]
+    assert searches != []
+    assert all(step.endswith(search) for step in searches), "it reads no further than it must"
