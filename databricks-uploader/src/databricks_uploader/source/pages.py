@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from time import monotonic
 
 from arro3.compute import max as largest
 from arro3.compute import min as smallest
@@ -73,7 +74,9 @@ class Reader:
             limit = self.size.next_rows(page.rows, page.size)
             ((newest, values),) = page.tail(1)
             same = plans.still(self.rows.table, self.witness_columns, newest, values)
+            began_s = monotonic()
             read = self.rows.connection.consistent(partial(self._following, page.up_to, limit, same))
+            self.rows.connection.give_way(monotonic() - began_s)
             if read is None:
                 return
             yield (page := self._following_page(page.up_to, read))
