@@ -33,7 +33,8 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
         return fill_by_time(pipeline, position, table, columns, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
     witnesses = standing.witnesses.rows[-1:] if continued else standing.witnesses.rows
-    with ports.source.reading(table, columns, standing.position, [w.key for w in witnesses]) as reading:
+    asked = {w.key for w in (*witnesses, *position.former)}
+    with ports.source.reading(table, columns, standing.position, sorted(asked)) as reading:
         if continued and not newest_is_there(standing, reading.look):
             return fill(pipeline, position, ports, tell)
         moved = recognised(table, standing, reading.look, ports.source, tell)

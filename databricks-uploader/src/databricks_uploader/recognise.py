@@ -61,6 +61,7 @@ def recognised(table: SourceTable, standing: Standing, look: Look, source: Sourc
     ids = Ids(position.cursor, look.oldest, look.counter, position.counter)
     verdict = same_database(witnesses, found, ids, timed=position.timed)
     if not isinstance(verdict, Same):
+        _not_a_former_one(table, position, found)
         moved = position.restarted(witnesses, verdict, secrets.randbits(63))
         tell(Restarted(table.name, moved.position.cursor))
         return moved
@@ -69,6 +70,17 @@ def recognised(table: SourceTable, standing: Standing, look: Look, source: Sourc
         now = tuple(Witness(w.key, found.get(w.key, w.fingerprint)) for w in witnesses.rows)
         return replace(standing, witnesses=replace(witnesses, rows=now))
     return standing
+
+
+def _not_a_former_one(table: SourceTable, position: Position, found: Mapping[int, int]) -> None:
+    """Raise StateError where a database comes back whose rows were loaded before another took its place."""
+    for witness in reversed(position.former):
+        if found.get(witness.key) == witness.fingerprint:
+            raise StateError(
+                f"a former database of {table.name!r} is back, whose rows up to {witness.key} were loaded",
+                hint=f"to go on with it, run `databricks-uploader state adopt --after {witness.key}`; rows that were "
+                "inserted below that one since then are not seen",
+            )
 
 
 def _renumbered(table: SourceTable, standing: Standing, look: Look, source: Source, tell: Tell) -> Standing:

@@ -7,7 +7,9 @@ from typing import Literal
 from databricks_uploader.model.claim import Head
 from databricks_uploader.model.gaps import LOWEST, Gaps
 from databricks_uploader.model.table import TableSchema
-from databricks_uploader.model.witness import Recreated, RolledBack, Witnesses
+from databricks_uploader.model.witness import Recreated, RolledBack, Witness, Witnesses
+
+MOST_FORMER = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Position:
     """The source table's AUTOINCREMENT counter at the newest claim."""
     schema_version: int | None = None
     """The source's schema version at the newest claim; VACUUM raises it too."""
+    former: tuple[Witness, ...] = ()
+    """The newest witness of each of the last lives of the source table before this one."""
     order: Literal["rowid", "time"] = "rowid"
     """What the cursor is of: a rowid, or the time of rows in µs since 1970."""
     floor: int | None = None
@@ -48,17 +52,18 @@ class Position:
             gaps=Gaps() if after is None else self.gaps.up_to(after),
             counter=None,
             schema_version=None,
+            former=(),
         )
         return Standing(moved, Witnesses(dense_from=LOWEST if after is None else after + 1))
 
     def restarted(self, witnesses: Witnesses, verdict: Recreated | RolledBack, incarnation: int) -> "Standing":
         """Return where to go on in a source table that began a new life, `incarnation`."""
+        former = (*self.former, *witnesses.rows[-1:])[-MOST_FORMER:]
+        begun = replace(self, incarnation=incarnation, counter=None, former=former)
         if isinstance(verdict, Recreated):
-            begun = replace(self, incarnation=incarnation, cursor=None, gaps=Gaps(), counter=None)
-            return Standing(begun, Witnesses())
+            return Standing(replace(begun, cursor=None, gaps=Gaps()), Witnesses())
         after = verdict.after
-        begun = replace(self, incarnation=incarnation, cursor=after, gaps=self.gaps.up_to(after), counter=None)
-        return Standing(begun, witnesses.up_to(after))
+        return Standing(replace(begun, cursor=after, gaps=self.gaps.up_to(after)), witnesses.up_to(after))
 
 
 @dataclass(frozen=True)

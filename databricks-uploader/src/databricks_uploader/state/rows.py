@@ -10,6 +10,7 @@ from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.table import Column, TableSchema
+from databricks_uploader.model.witness import Witness
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -24,7 +25,7 @@ CREATE TABLE pipeline (
     table_id TEXT NOT NULL, table_schema TEXT NOT NULL, timestamp_column TEXT,
     witness_columns TEXT NOT NULL, timed INTEGER NOT NULL, secret BLOB NOT NULL, dense_from INTEGER NOT NULL,
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
-    cursor_order TEXT NOT NULL, floor INTEGER,
+    former TEXT NOT NULL, cursor_order TEXT NOT NULL, floor INTEGER,
     rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
@@ -82,6 +83,7 @@ def position_values(position: Position) -> dict[str, Any]:
         "gaps_given_up": position.gaps.given_up,
         "counter": position.counter,
         "schema_version": position.schema_version,
+        "former": json.dumps([[w.key, w.fingerprint] for w in position.former]),
         "cursor_order": position.order,
         "floor": position.floor,
     }
@@ -141,6 +143,7 @@ def position(row: Row) -> Position:
         gaps=Gaps(tuple((low, high) for low, high in json.loads(row["gaps"])), row["gaps_given_up"]),
         counter=row["counter"],
         schema_version=row["schema_version"],
+        former=tuple(Witness(key, fingerprint) for key, fingerprint in json.loads(row["former"])),
         order=row["cursor_order"],
         floor=row["floor"],
     )
