@@ -1,9 +1,10 @@
 """Whatever happens to a source table, each row that was there at an upload is in the target table once.
 
 Not promised, and left out here: a row whose rowid was loaded, deleted (or taken away by a restored backup) and used
-again inside the table; a row of the same time and rowid as one that a rollback took away; a row that was loaded, was
-gone from the end of a table without AUTOINCREMENT, and came back with a restored backup. Where rowids are SQLite's own
-and VACUUM changed them, the uploader may stop and ask.
+again inside the table, also that of a table made anew whose rows began after the cursor; a row of the same time and
+rowid as one that a rollback took away; a row that was loaded, was gone from the end of a table without AUTOINCREMENT,
+and came back with a restored backup. Where rowids are SQLite's own and VACUUM changed them, the uploader may stop and
+ask.
 """
 
 from collections.abc import Mapping
@@ -102,7 +103,6 @@ class History(RuleBasedStateMachine):
 
     def _create(self) -> None:
         self.node.write(f"CREATE TABLE t ({KINDS[self.kind]}, ts TEXT, v INTEGER, note INTEGER)")
-        self.used = set()
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
