@@ -53,6 +53,7 @@ def recognised(table: SourceTable, standing: Standing, look: Look, source: Sourc
     """
     position, witnesses = standing.position, standing.witnesses
     found = _fingerprints(position, look.found)
+    _not_a_former_one(table, position, found)
     vacuumed = table.renumbered_by_vacuum and look.schema_version > (position.schema_version or look.schema_version)
     if vacuumed and any(found.get(w.key) != w.fingerprint for w in witnesses.rows):
         return _renumbered(table, standing, look, source, tell)
@@ -61,7 +62,6 @@ def recognised(table: SourceTable, standing: Standing, look: Look, source: Sourc
     ids = Ids(position.cursor, look.oldest, look.counter, position.counter)
     verdict = same_database(witnesses, found, ids, timed=position.timed)
     if not isinstance(verdict, Same):
-        _not_a_former_one(table, position, found)
         moved = position.restarted(witnesses, verdict, secrets.randbits(63))
         tell(Restarted(table.name, moved.position.cursor))
         return moved

@@ -795,6 +795,19 @@ def test_a_backup_that_was_restored_and_taken_back_is_known_and_asked_about(node
     assert node.loaded() == to(6)
 
 
+def test_the_newest_rows_that_come_back_after_they_were_gone_are_asked_about(node: EdgeNode) -> None:
+    create(node, PLAIN_KEY)
+    add(node, *to(5))
+    node.upload()
+    node.back_up()
+    node.write("DELETE FROM t WHERE id > 3")
+    assert node.upload() == [Restarted("t", 3)]
+    node.restore()
+    with pytest.raises(StateError, match="is back, whose rows up to 5 were loaded"):
+        node.upload()
+    assert node.loaded() == to(5)
+
+
 # what can't be held yet
 
 
