@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -307,3 +308,32 @@ def test_an_error_of_a_page_is_one_of_ours(tmp_path: Path) -> None:
     source, _ = source_of(path)
     with pytest.raises(UploaderError):
         source.table()
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "other"),
+    [
+        ("TEXT", "'it''s'", "'its'"),
+        ("BLOB", "x'00ff'", "x'00fe'"),
+        ("", "7", "8"),
+        ("", "'seven'", "'eight'"),
+        ("REAL", "9e999", "-9e999"),
+        ("REAL", "0.1", "0.2"),
+        ("INTEGER", "NULL", "0"),
+        ("BOOLEAN", "1", "0"),
+        ("DATE", "'2026-01-01'", "'2026-01-02'"),
+    ],
+)
+def test_a_row_is_told_by_its_values_in_a_page_in_a_look_and_between_pages(
+    tmp_path: Path, declared: str, value: str, other: str
+) -> None:
+    path = made(
+        tmp_path / "a.db", f"CREATE TABLE t (v {declared})", f"INSERT INTO t VALUES ({value}), ({other}), ({value})"
+    )
+    source, _ = source_of(path, page_size=PageSize(first_rows=1, rows=1))
+    table = source.table()
+    columns = typed_columns(table, None, natural_schema(table, None))
+    with source.reading(table, columns, replace(standing_at(None), witness_columns=("v",)), [1, 2, 3]) as reading:
+        told = dict(row for page in reading.pages for row in page.tail(1))
+    assert told == reading.look.found
+    assert told[1] == told[3] != told[2]

@@ -87,11 +87,8 @@ def telling_columns(table: SourceTable) -> tuple[str, ...]:
 
 
 def witness_columns(table: SourceTable, timestamp_column: str | None) -> tuple[str, ...]:
-    """Return the columns that tell a row from another with its rowid: its time; else up to sixteen plain ones."""
-    if timestamp_column is not None:
-        return (timestamp_column,)
-    plain = {DeltaType.LONG, DeltaType.DOUBLE, DeltaType.STRING}
-    return tuple(c.name for c in table.columns if c.declared and natural_type(c, None) in plain)[:16]
+    """Return the columns that tell a row from another with its rowid: its time; else the first sixteen."""
+    return (timestamp_column,) if timestamp_column is not None else tuple(c.name for c in table.columns)[:16]
 
 
 def natural_type(column: SourceColumn, timestamp_column: str | None) -> DeltaType:

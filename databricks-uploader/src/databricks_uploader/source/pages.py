@@ -143,7 +143,9 @@ def _only(values: Sequence[bytes | int | float | None]) -> bytes | int | float |
 
 
 def _as_witnessed(value: str | bytes | int | float | None) -> bytes | int | float | None:
-    return value[:WITNESSED_TEXT].encode() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value[:WITNESSED_TEXT].encode()
+    return value[:WITNESSED_TEXT] if isinstance(value, bytes) else value
 
 
 def _sorted(keys: Array) -> Sequence[int]:

@@ -119,9 +119,9 @@ def witnessed(table: SourceTable, columns: Sequence[str], rows: str) -> str:
     The first row is one of literals: it types the columns, whatever the table holds.
     """
     three = ", ".join(
-        f"CASE typeof({c}) WHEN 'text' THEN CAST(substr({c}, 1, {WITNESSED_TEXT}) AS BLOB) END, "
+        f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN {_beginning(c)} END, "
         f"CASE typeof({c}) WHEN 'integer' THEN {c} END, CASE typeof({c}) WHEN 'real' THEN {c} END"
-        for c in map(identifier, columns)
+        for c in _expressions(table, columns)
     )
     literals = "".join(", x'', 0, 0.0" for _ in columns)
     return f"SELECT 0{literals} UNION ALL SELECT {rowid(table)}{', ' if three else ''}{three} {rows}"
@@ -129,7 +129,8 @@ def witnessed(table: SourceTable, columns: Sequence[str], rows: str) -> str:
 
 def still(table: SourceTable, columns: Sequence[str], key: int, values: Values) -> str:
     """Tell in SQL whether a row has its witness values still; NULL where it is gone."""
-    same = [f"{_seen(identifier(c))} IS {_literal(value)}" for c, value in zip(columns, values, strict=True)]
+    there = zip(_expressions(table, columns), values, strict=True)
+    same = [f"{_beginning(c) if isinstance(v, bytes) else c} IS {_literal(v)}" for c, v in there]
     return f"(SELECT {' AND '.join(same) or '1'} FROM {quoted(table.name)} t WHERE {rowid(table)} = {key})"
 
 
@@ -142,15 +143,19 @@ def _expression(column: SourceColumn) -> str:
     return identifier(column.name) if column.declared else f"CAST({identifier(column.name)} AS TEXT)"
 
 
-def _seen(column: str) -> str:
-    return f"CASE typeof({column}) WHEN 'text' THEN substr({column}, 1, {WITNESSED_TEXT}) ELSE {column} END"
+def _expressions(table: SourceTable, columns: Sequence[str]) -> Sequence[str]:
+    return [_expression(table.get(name) or SourceColumn(name, "")) for name in columns]
+
+
+def _beginning(expression: str) -> str:
+    return f"CAST(substr({expression}, 1, {WITNESSED_TEXT}) AS BLOB)"
 
 
 def _literal(value: bytes | int | float | None) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
-        return f"CAST(x'{value.hex()}' AS TEXT)"
+        return f"x'{value.hex()}'"
     return repr(value).replace("inf", "9e999")
 
 
