@@ -215,3 +215,13 @@ def test_start_now_leaves_what_is_there(tmp_path: Path) -> None:
     databases.add_readings(tmp_path / "sensor.db", 2)
     assert upload(tmp_path).exit_code == 0
     assert ids(tmp_path) == [11, 12]
+
+
+def test_show_tells_a_time_where_rows_are_read_in_the_order_of_times(tmp_path: Path) -> None:
+    databases.execute(
+        tmp_path / "sensor.db",
+        "CREATE TABLE readings (ts TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID",
+        "INSERT INTO readings VALUES ('2026-01-01T00:00:00Z', 1), ('2026-01-01T00:00:05Z', 2)",
+    )
+    assert upload(tmp_path).exit_code == 0
+    assert state(tmp_path, "show").output.splitlines()[-1] == "position  up to 2026-01-01T00:00:05+00:00"

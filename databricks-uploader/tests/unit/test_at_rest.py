@@ -149,3 +149,17 @@ def test_no_descriptor_is_left_open(resting: Path) -> None:
 )
 def test_a_time_tells_later_writes_once_it_is_older_than_a_tick(ctime_ns: int, now_ns: int, seconds: float) -> None:
     assert Stamp(1, 1, 1, 1, ctime_ns).settled_in(now_ns) == pytest.approx(seconds)
+
+
+def test_a_file_that_is_deleted_while_its_pages_are_read_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    databases.execute(
+        path, "CREATE TABLE readings (id INTEGER PRIMARY KEY)", *["INSERT INTO readings DEFAULT VALUES"] * 9
+    )
+    source = SqliteSource(path, lambda _: None, page_size=pages.PageSize(first_rows=2, rows=2))
+    table = source.table()
+    columns = typed_columns(table, None, natural_schema(table, None))
+    with source.reading(table, columns, standing_at(None), []) as reading:
+        assert next(reading.pages).up_to == 2
+        path.unlink()
+        assert [page.up_to for page in reading.pages] == [4, 6, 8, 9]

@@ -423,3 +423,10 @@ def test_gaps_and_new_rows_of_a_life_never_overlap() -> None:
     assert begun.position.cursor == 50
     assert all(low <= high <= 50 for low, high in begun.position.gaps.ranges)
     assert all(a[1] < b[0] for a, b in pairwise(begun.position.gaps.grown([(51, 60)]).ranges))
+
+
+def test_after_adopting_a_database_an_older_copy_of_it_is_asked_about() -> None:
+    """Of the rows up to 10, which were loaded, nothing is remembered."""
+    known = Witnesses(dense_from=11).grown([Witness(key, key) for key in range(11, 16)])
+    with pytest.raises(StateError, match="rows that may have been loaded"):
+        same_database(known, {}, Ids(cursor=15, oldest=1, counter=None, counter_before=None), timed=True)

@@ -2,10 +2,12 @@
 
 import secrets
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from databricks_uploader.errors import ConfigError
 from databricks_uploader.model.node import Machine
+from databricks_uploader.model.position import Position
 from databricks_uploader.state.folder import locked
 from databricks_uploader.state.last_upload import Summary
 from databricks_uploader.state.store import FILE_NAME, Store
@@ -38,8 +40,8 @@ def adopt(folder: Path, machine: Machine, source: Path | None, after: str | None
         if node is None:
             raise ConfigError(f"the state in {folder} belongs to no node yet", hint="just start the uploader")
         adopted = replace(node, machine=machine, source=str(source.resolve()) if source else node.source)
-        store.remember(adopted)
         where = [] if after is None else [_adopted(store, summary, after) for summary in store.summaries()]
+        store.remember(adopted)
     return "\n".join([f"node {adopted.node_id} goes on here, with the database {adopted.source}", *where])
 
 
@@ -79,6 +81,14 @@ def _must_exist(folder: Path) -> None:
         raise ConfigError(f"no state in {folder}", hint="name the right folder with --state-dir")
 
 
+def _where(position: Position) -> str:
+    if position.cursor is None:
+        return "at the beginning"
+    if position.order == "time":
+        return f"up to {datetime.fromtimestamp(position.cursor / 1e6, UTC).isoformat()}"
+    return f"after row {position.cursor}"
+
+
 def _told(summary: Summary) -> list[tuple[str, str]]:
     position = summary.position
     lines = [
@@ -87,7 +97,7 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
             "loaded",
             f"{summary.rows_loaded:,} rows" + (f", newest {summary.newest}" if summary.newest else ""),
         ),
-        ("position", "at the beginning" if position.cursor is None else f"after row {position.cursor}"),
+        ("position", _where(position)),
     ]
     if summary.pending:
         rows = sum(c.counts.loaded for c in summary.pending)

@@ -160,8 +160,7 @@ def _all_new(witnesses: Witnesses, differ: Sequence[int]) -> bool:
 
     The first row that was claimed is always a witness: in an older copy of the table it is equal, or gone.
     """
-    first = witnesses.rows[0].key
-    return first >= witnesses.dense_from or first in differ
+    return witnesses.dense_from == LOWEST or witnesses.rows[0].key in differ
 
 
 def renumbered(witnesses: Witnesses, newest_first: Sequence[Witness]) -> Witnesses | None:

@@ -88,8 +88,9 @@ def _(event: events.GapsGivenUp) -> tuple[int, str]:
 def _(event: events.Claimed) -> tuple[int, str]:
     claim = event.claim
     level = logging.INFO if event.more else logging.DEBUG
-    where = f"up to row {claim.span.up_to}" if isinstance(claim.span, Span) else "which came late"
-    return level, f"claimed {claim.counts.read:,} rows, {where}"
+    late = "" if isinstance(claim.span, Span) else " that came late"
+    newest = "" if claim.newest is None else f", the newest of {claim.newest.isoformat()}"
+    return level, f"claimed {claim.counts.read:,} rows{late}{newest}"
 
 
 @drawn.register

@@ -122,10 +122,12 @@ class Connection:
         Each of their commits waits for the end of our page, and all of them wait for that one. Reading a backlog
         without a pause, four of them met SQLITE_BUSY three times as often as without us.
         """
-        written = None if self._log else self._path.stat().st_mtime_ns
-        if written != self._written:
-            self._written = written
-            time.sleep(min(_WAY * held_s, _MOST_WAY_S))
+        if self._log:
+            return
+        with suppress(OSError):  # the file may be gone from its place while we read it to its end
+            before, self._written = self._written, self._path.stat().st_mtime_ns
+            if before not in (None, self._written):
+                time.sleep(min(_WAY * held_s, _MOST_WAY_S))
 
     def _open(self) -> None:
         real = check_file(self._path)
