@@ -32,7 +32,9 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
     from databricks_uploader.spool.folder import FolderSpool  # noqa: PLC0415
 
     with state_folder.locked(folder), Store.open(folder) as store:
-        source = SqliteSource(settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col)
+        source = SqliteSource(
+            settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
+        )
         table = source.table()
         node = bind(store, folder, settings)
         target = raw_table(settings.databricks_table or table.name)
@@ -40,7 +42,11 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
         spool = FolderSpool(folder / "spool")
         spool.keep_only(store.spool_files())
         destination = DeltaDestination(settings.delta_path / target, identity)
-        limits = Limits(span_bytes=min(64 << 20, settings.spool_max_bytes), spool_bytes=settings.spool_max_bytes)
+        limits = Limits(
+            span_bytes=min(64 << 20, settings.spool_max_bytes),
+            spool_bytes=settings.spool_max_bytes,
+            quarantine_rows=settings.quarantine_max_rows,
+        )
         tell(
             events.Started(
                 f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)
@@ -52,6 +58,7 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
             order=_ORDERS[settings.cursor],
             late_arrival=timedelta(seconds=settings.late_arrival),
             start=settings.start or "beginning",
+            on_new_column=settings.on_new_column,
         )
         yield pipeline, Ports(source, destination, spool, store, clock)
 

@@ -1,11 +1,19 @@
 """What a fill, in whichever order it reads rows, makes of them: one file and one claim."""
 
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
+from databricks_uploader import events
+from databricks_uploader.events import Quarantined, Tell
 from databricks_uploader.model.claim import Claim, Counts, Identity, LateSpan, Span, SpoolFile, Statistics
+from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.quarantine import QuarantinedRow, Recent, check_bearable
 from databricks_uploader.model.table import TableSchema
-from databricks_uploader.ports import Clock, Lineage
+from databricks_uploader.ports import Altered, Clock, Lineage, Ports, Units
 
 
 def next_lineage(identity: Identity, position: Position, clock: Clock) -> Lineage:
@@ -13,22 +21,71 @@ def next_lineage(identity: Identity, position: Position, clock: Clock) -> Lineag
     return Lineage(identity.node_id, position.incarnation, position.owner, position.sequence + 1, clock.now())
 
 
+@dataclass
+class Apart:
+    """What of a span does not arrive as it is: rows in quarantine, and values that tell less than the source's."""
+
+    recent: Recent
+    at_most: int
+    held: Callable[[], int]
+    """Gives how many rows are in quarantine already."""
+    quarantined: list[QuarantinedRow] = field(default_factory=list)
+    altered: Counter[str] = field(default_factory=Counter)
+    units: Units = field(default_factory=dict)
+
+    def add(self, rows: int, altered: Altered, quarantined: Mapping[int, QuarantinedRow]) -> None:
+        """Take in so many rows read. Raises PermanentError where the configuration must be wrong."""
+        self.altered.update(altered)
+        self.recent = self.recent.after(rows, tuple(quarantined))
+        if quarantined:
+            self.quarantined += quarantined.values()
+            held = self.held() + len(self.quarantined)
+            check_bearable(self.recent, held, self.at_most, self.quarantined[-1])
+
+    def counts(self, rows: int) -> Counts:
+        """Return the counts of the span, of which so many rows were read."""
+        quarantined = len(self.quarantined)
+        return Counts(read=rows, loaded=rows - quarantined, quarantined=quarantined)
+
+    def position(self, position: Position) -> Position:
+        """Return the position with what was met on the way."""
+        altered = Counter(position.altered) + self.altered
+        return replace(position, recent=self.recent, units={**position.units, **self.units}, altered=dict(altered))
+
+    def told(self, claim: Claim, before: Position, tell: Tell) -> None:
+        """Tell of rows in quarantine, and of altered values of each column once."""
+        for name, count in self.altered.items():
+            column = claim.columns.get(name)
+            if name not in before.altered and column is not None:
+                tell(events.Altered(claim.identity, column, count))
+        if self.quarantined:
+            tell(Quarantined(claim.identity, len(self.quarantined), self.quarantined[0]))
+
+
+def apart(pipeline: Pipeline, position: Position, ports: Ports) -> Apart:
+    """Begin a span."""
+    held = partial(ports.state.quarantined, pipeline.identity)
+    return Apart(position.recent, pipeline.limits.quarantine_rows, held)
+
+
 def claim_of(
     identity: Identity,
     lineage: Lineage,
     columns: TableSchema,
-    spooled: tuple[SpoolFile, Statistics],
-    read: tuple[Span | LateSpan, int, datetime | None],
+    spooled: tuple[SpoolFile, Statistics] | None,
+    read: tuple[Span | LateSpan, Counts, datetime | None],
 ) -> Claim:
-    """Return the claim of a file that holds all rows read: their span, their number, and the latest time."""
-    (file, statistics), (span, rows, newest) = spooled, read
+    """Return the claim of a file (None: no row is to be loaded): the span, its rows, and the latest time."""
+    (file, statistics), (span, counts, newest) = spooled or (None, {}), read
+    if (file is None) != (counts.loaded == 0):
+        raise RuntimeError(f"{counts.loaded} rows to load, and {'no' if file is None else 'a'} file")
     return Claim(
         identity=identity,
         owner=lineage.owner,
         sequence=lineage.sequence,
         incarnation=lineage.incarnation,
         span=span,
-        counts=Counts(read=rows, loaded=rows),
+        counts=counts,
         file=file,
         columns=columns,
         statistics=statistics,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.model.claim import Claim, Identity
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.quarantine import QuarantinedRow
+from databricks_uploader.model.table import Column
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,32 @@ class Claimed:
 
 
 @dataclass(frozen=True)
+class Altered:
+    """Values of a target column tell less than the source's: so many at first; told once for each column."""
+
+    identity: Identity
+    column: Column
+    values: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """So many rows of a claim can't be loaded as they are; one of them."""
+
+    identity: Identity
+    rows: int
+    example: QuarantinedRow
+
+
+@dataclass(frozen=True)
+class ColumnsAdded:
+    """Columns that came into the source were added to the target table."""
+
+    identity: Identity
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Loaded:
     """Claims are in the target table for good."""
 
@@ -132,6 +160,9 @@ Event = (
     | Missed
     | GapsGivenUp
     | Claimed
+    | Altered
+    | Quarantined
+    | ColumnsAdded
     | Loaded
     | CaughtUp
     | Failed

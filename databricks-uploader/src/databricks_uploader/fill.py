@@ -1,20 +1,20 @@
 """Source → claims."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
-from databricks_uploader.claiming import claim_of, next_lineage
-from databricks_uploader.errors import PermanentError
+from databricks_uploader.claiming import Apart, apart, claim_of, next_lineage
+from databricks_uploader.drift import columns_now
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
 from databricks_uploader.fill_by_time import fill_by_time
 from databricks_uploader.model.claim import LateSpan, Span
+from databricks_uploader.model.columns import Pair, columns_of
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.source import SourceTable, typed_columns
-from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Look, Page, Ports, Tail
 from databricks_uploader.recognise import newest_is_there, recognised, told_by
@@ -28,13 +28,13 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
     if ports.source.unchanged():
         return False
     table = ports.source.table()
-    position, columns = _typed(table, position, ports)
+    position, pairs = _columns(pipeline, table, position, ports, tell)
     if position.order == "time":
-        return fill_by_time(pipeline, position, table, columns, ports, tell)
+        return fill_by_time(pipeline, position, table, pairs, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
     witnesses = standing.witnesses.rows[-1:] if continued else standing.witnesses.rows
     asked = {w.key for w in (*witnesses, *position.former)}
-    with ports.source.reading(table, columns, standing.position, sorted(asked)) as reading:
+    with ports.source.reading(table, pairs, standing.position, sorted(asked)) as reading:
         if continued and not newest_is_there(standing, reading.look):
             return fill(pipeline, position, ports, tell)
         moved = recognised(table, standing, reading.look, ports.source, tell)
@@ -46,30 +46,32 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
             ports.source.nothing_new()
             return False
         _tell_missed(standing, first, tell)
-        lineage = next_lineage(pipeline.identity, position, ports.clock)
-        seen = _Seen()
+        lineage, columns = next_lineage(pipeline.identity, position, ports.clock), columns_of(pairs)
+        seen = _Seen(apart(pipeline, position, ports))
         pages = seen.until(pipeline.limits, chain([first], reading.pages))
         spooled = ports.spool.write((page.columns for page in pages), columns, lineage)
     late = reading.look.late
     span = LateSpan(late) if late else Span(position.cursor, seen.up_to)
-    claim = claim_of(pipeline.identity, lineage, columns, spooled, (span, seen.rows, seen.newest))
+    read = span, seen.apart.counts(seen.rows), seen.newest
+    claim = claim_of(pipeline.identity, lineage, columns, spooled, read)
     after = seen.standing(standing, reading.look)
-    ports.state.claim(claim, after)
+    ports.state.claim(claim, after, seen.apart.quarantined)
     tell(Claimed(claim, more=not seen.last))
+    seen.apart.told(claim, position, tell)
     if after.position.gaps.given_up and not position.gaps.given_up:
         tell(GapsGivenUp(pipeline.identity))
     return not seen.last
 
 
-def _typed(table: SourceTable, position: Position, ports: Ports) -> tuple[Position, TableSchema]:
-    """Return the columns that the target table takes; where it did not take all, look whether it does by now."""
-    try:
-        return position, typed_columns(table, position.timestamp_column, position.schema)
-    except PermanentError:
-        target = ports.destination.table()
-        if target is None or target.id != position.table_id or target.schema == position.schema:
-            raise
-    return replace(position, schema=target.schema), typed_columns(table, position.timestamp_column, target.schema)
+def _columns(
+    pipeline: Pipeline, table: SourceTable, position: Position, ports: Ports, tell: Tell
+) -> tuple[Position, Sequence[Pair]]:
+    """Return which target column takes which source column; what changed is recorded at once, and told only once."""
+    now, pairs = columns_now(pipeline, table, position, ports, tell)
+    if now != position:
+        identity = pipeline.identity
+        ports.state.stand(identity, Standing(now, ports.state.witnesses(identity), ports.state.seen(identity)))
+    return now, pairs
 
 
 def _tell_missed(standing: Standing, first: Page, tell: Tell) -> None:
@@ -84,6 +86,7 @@ def _tell_missed(standing: Standing, first: Page, tell: Tell) -> None:
 class _Seen:
     """What has passed on the way from the source to the file."""
 
+    apart: Apart
     rows: int = 0
     size: int = 0
     up_to: int = 0
@@ -103,6 +106,8 @@ class _Seen:
                 return
 
     def _add(self, page: Page) -> None:
+        self.apart.add(page.rows, page.altered, page.quarantined)
+        self.apart.units = page.units
         self.rows += page.rows
         self.size += page.size
         self.up_to = page.up_to
@@ -119,7 +124,7 @@ class _Seen:
         position, late = before.position, look.late
         gaps = position.gaps.without(late) if late else position.gaps.grown(self.gaps.ranges, self.gaps.given_up)
         after = replace(
-            position,
+            self.apart.position(position),
             cursor=position.cursor if late else self.up_to,
             sequence=position.sequence + 1,
             gaps=gaps,

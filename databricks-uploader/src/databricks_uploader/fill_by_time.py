@@ -10,44 +10,51 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from databricks_uploader.claiming import claim_of, next_lineage
+from databricks_uploader.claiming import Apart, apart, claim_of, next_lineage
 from databricks_uploader.events import Claimed, Tell
 from databricks_uploader.model.claim import Span
+from databricks_uploader.model.columns import Pair, columns_of
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.times import LATEST
 from databricks_uploader.model.witness import Values, Witnesses, fingerprint
 from databricks_uploader.ports import ArrowColumns, Ports, TimedPage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = LATEST + 1
+"""Stands for the time of a row that has none: it is remembered for ever."""
 FUTURE = timedelta(days=1)
 """A row that is further ahead of the clock is claimed, but does not move the cursor."""
 
 
 def fill_by_time(
-    pipeline: Pipeline, position: Position, table: SourceTable, columns: TableSchema, ports: Ports, tell: Tell
+    pipeline: Pipeline, position: Position, table: SourceTable, pairs: Sequence[Pair], ports: Ports, tell: Tell
 ) -> bool:
     """Turn the next span into one file and claim it; tell whether there may be more."""
     lineage = next_lineage(pipeline.identity, position, ports.clock)
     seen = dict(ports.state.seen(pipeline.identity))
-    new = _New(position, seen, pipeline.limits, _microseconds(lineage.claimed_at + FUTURE - EPOCH), position.cursor)
+    latest = _microseconds(lineage.claimed_at + FUTURE - EPOCH)
+    new = _New(position, seen, pipeline.limits, latest, position.cursor, apart(pipeline, position, ports))
     since = None if position.cursor is None else EPOCH + timedelta(microseconds=position.cursor) - pipeline.late_arrival
-    with ports.source.sweep(table, columns, position, since) as pages:
+    with ports.source.sweep(table, pairs, position, since) as pages:
         rows = new.rows(pages)
         first = next(rows, None)
         if first is None:
             ports.source.nothing_new()
             return False
-        spooled = ports.spool.write(chain([first], rows), columns, lineage)
-    newest = EPOCH + timedelta(microseconds=max(new.times))
-    span = Span(position.cursor, max(new.times) if new.cursor is None else new.cursor)
-    claim = claim_of(pipeline.identity, lineage, columns, spooled, (span, len(new.times), newest))
+        spooled = ports.spool.write(chain([first], rows), columns_of(pairs), lineage)
+    newest = max(new.times, default=None)
+    span = Span(position.cursor, newest or 0 if new.cursor is None else new.cursor)
+    newest_time = None if newest is None else EPOCH + timedelta(microseconds=newest)
+    read = span, new.apart.counts(new.claimed), newest_time
+    claim = claim_of(pipeline.identity, lineage, columns_of(pairs), spooled, read)
     look_back = _microseconds(pipeline.late_arrival + 2 * new.slack)
     remembered = {row: time for row, time in seen.items() if new.cursor is None or time >= new.cursor - look_back}
-    after = replace(position, cursor=new.cursor, sequence=lineage.sequence)
-    ports.state.claim(claim, Standing(after, Witnesses(), remembered))
+    after = replace(new.apart.position(position), cursor=new.cursor, sequence=lineage.sequence)
+    ports.state.claim(claim, Standing(after, Witnesses(), remembered), new.apart.quarantined)
     tell(Claimed(claim, more=new.limited))
+    new.apart.told(claim, position, tell)
     return new.limited
 
 
@@ -62,7 +69,10 @@ class _New:
     latest: int
     """The time up to which a row moves the cursor."""
     cursor: int | None
+    apart: Apart
     times: list[int] = field(default_factory=list)
+    """Of the rows that have one."""
+    claimed: int = 0
     limited: bool = False
     slack: timedelta = timedelta()
     _size: int = 0
@@ -70,25 +80,29 @@ class _New:
     def rows(self, pages: Iterator[TimedPage]) -> Iterator[ArrowColumns]:
         for page in pages:
             fingerprints, self.slack = self._fingerprints(page.told), page.slack
-            new = [i for i, row in enumerate(fingerprints) if row not in self.seen and self._wanted(page.told[i][0])]
-            reached = [time for time, _ in page.told if time <= self.latest]
+            times = [NEVER if time is None else time for time, _ in page.told]
+            new = [i for i, row in enumerate(fingerprints) if row not in self.seen and self._wanted(times[i])]
+            reached = [time for time in times if time <= self.latest]
             self.cursor = max(reached if self.cursor is None else [self.cursor, *reached], default=None)
             if new:
-                first = len(self.times) + 1
-                self.times += [page.told[i][0] for i in new]
-                self.seen |= {fingerprints[i]: page.told[i][0] for i in new}
+                picked = page.only(new, self.claimed + 1)
+                self.apart.units = page.units
+                self.apart.add(len(new), picked.altered, picked.quarantined)
+                self.claimed += len(new)
+                self.times += [times[i] for i in new if times[i] != NEVER]
+                self.seen |= {fingerprints[i]: times[i] for i in new}
                 self._size += page.size * len(new) // page.rows
-                yield page.only(new, first)
-            if len(self.times) >= self.limits.span_rows or self._size >= self.limits.span_bytes:
+                yield picked.columns
+            if self.claimed >= self.limits.span_rows or self._size >= self.limits.span_bytes:
                 self.limited = not page.last
                 return
 
     def _wanted(self, time: int) -> bool:
         return self.position.floor is None or time >= self.position.floor
 
-    def _fingerprints(self, told: Sequence[tuple[int, Values]]) -> Sequence[int]:
+    def _fingerprints(self, told: Sequence[tuple[int | None, Values]]) -> Sequence[int]:
         """Return what tells each row; rows alike in all (of one page, as they are of one time) are numbered."""
-        alike: Counter[tuple[int, Values]] = Counter()
+        alike: Counter[tuple[int | None, Values]] = Counter()
         found = []
         for time, values in told:
             number = alike[time, values]

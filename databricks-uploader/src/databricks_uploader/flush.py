@@ -17,7 +17,19 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
     claims = ports.state.pending(pipeline.identity)[: pipeline.limits.claims_per_load]
     if not claims:
         return None
-    _same_table(position, ports.destination.table(), claims)
+    with_rows = [claim for claim in claims if claim.file is not None]
+    if with_rows:
+        _load(pipeline, position, ports, with_rows)
+    ports.state.commit(claims)
+    ports.spool.discard([claim.file.name for claim in claims if claim.file is not None])
+    return Loaded(pipeline.identity, tuple(claims))
+
+
+def _load(pipeline: Pipeline, position: Position, ports: Ports, claims: Sequence[Claim]) -> None:
+    """Load claims that have a file, and see them loaded."""
+    table = _same_table(position, ports.destination.table(), claims)
+    if table.schema != position.schema:
+        ports.state.target_is(pipeline.identity, table.schema)
     missing = not_loaded(ports.destination.head(), position.head, claims)
     if missing:
         ports.state.sending(missing)
@@ -25,12 +37,9 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
             ports.destination.stage(claim, ports.spool.path(claim))
         ports.destination.load(missing)
     ports.destination.prove(claims)
-    ports.state.commit(claims)
-    ports.spool.discard([c.file.name for c in claims])
-    return Loaded(pipeline.identity, tuple(claims))
 
 
-def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> None:
+def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> TargetTable:
     if table is None or table.id != position.table_id:
         raise StateError(
             "the target table is gone" if table is None else "the target table was dropped and made anew",
@@ -45,3 +54,4 @@ def _same_table(position: Position, table: TargetTable | None, claims: Sequence[
                 f"column {column.name!r} of the target table was {column.type} when rows were claimed, and is {now}",
                 hint=f"give the target table the column {column.sql} again",
             )
+    return table

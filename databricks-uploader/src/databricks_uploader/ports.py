@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics
+from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.table import TableSchema, TargetTable
+from databricks_uploader.model.table import Column, TableSchema, TargetTable
+from databricks_uploader.model.times import TimeColumn, Unit
 from databricks_uploader.model.witness import Values, Witnesses
 
 
@@ -21,6 +24,10 @@ class ArrowColumns(Protocol):
 
 
 Tail = Callable[[int], Sequence[tuple[int, Values]]]
+Altered = Mapping[str, int]
+"""Target column → number of its values that tell less than the source's."""
+Units = Mapping[str, Unit]
+"""Source column → the unit of its numbers, where it holds times."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Page:
 
     columns: ArrowColumns
     rows: int
+    """Number of rows read; `columns` holds those of them that fit."""
     size: int
     """Bytes in memory."""
     up_to: int
@@ -43,6 +51,10 @@ class Page:
     """Ranges that are left out of `absent`."""
     tail: Tail
     """Gives rowid and witness values of that many of the last rows."""
+    altered: Altered = field(default_factory=dict)
+    quarantined: Mapping[int, QuarantinedRow] = field(default_factory=dict)
+    """Rows that can't be loaded, by their index among the rows read."""
+    units: Units = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,19 +83,29 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Picked:
+    """Some rows of a page: those that fit, `_row` last; and those that can't be loaded, by their index among both."""
+
+    columns: ArrowColumns
+    altered: Altered
+    quarantined: Mapping[int, QuarantinedRow]
+
+
+@dataclass(frozen=True)
 class TimedPage:
     """The rows of one short read transaction, all rows of any of their times among them."""
 
-    told: Sequence[tuple[int, Values]]
-    """Of each row, its time in µs since 1970 and what tells it from others of that time."""
+    told: Sequence[tuple[int | None, Values]]
+    """Of each row, its time in µs since 1970 (None: it has none), and what tells it from others of that time."""
     size: int
     """Bytes in memory."""
     last: bool
     """Whether no later row was there when it was read."""
-    only: Callable[[Sequence[int], int], ArrowColumns]
+    only: Callable[[Sequence[int], int], Picked]
     """Gives the rows with these indices, typed and checked, their `_row` counting up from a number."""
     slack: timedelta
     """How far before the time asked for a sweep may begin."""
+    units: Units = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -109,7 +131,7 @@ class Source(Protocol):
         """Find the table. Raises ConfigError where it, or the database, is not there."""
         ...
 
-    def timestamp_column(self, table: SourceTable) -> str | None:
+    def time_column(self, table: SourceTable) -> TimeColumn | None:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
         ...
 
@@ -130,26 +152,26 @@ class Source(Protocol):
         ...
 
     def row(
-        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+        self, table: SourceTable, key: int, columns: Sequence[str], time: TimeColumn | None
     ) -> tuple[Values, datetime | None]:
         """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
         ...
 
-    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
-        """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
+    def row_before(self, table: SourceTable, time: TimeColumn | None, moment: datetime | None) -> int | None:
+        """Return the rowid of the row before the first one of that moment or later (None: of the newest row)."""
         ...
 
     def reading(
-        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
     ) -> AbstractContextManager[Reading]:
         """Look at the table and read what is to be claimed next, each page its own read transaction.
 
-        Raises TransientError while the database is locked, PermanentError at a value that does not fit.
+        Raises TransientError while the database is locked, or where the table is not as `table` says any more.
         """
         ...
 
     def sweep(
-        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> AbstractContextManager[Iterator[TimedPage]]:
         """Read all rows of a time on (None: all rows), and some before, each page its own read transaction."""
         ...
@@ -177,6 +199,10 @@ class Destination(Protocol):
 
     def create(self, schema: TableSchema) -> None:
         """Create the table. Raises TransientError if it exists by now."""
+        ...
+
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        """Add columns to the table. Raises TransientError if one of them is there by now."""
         ...
 
     def head(self) -> Head | None:
@@ -208,8 +234,8 @@ class Spool(Protocol):
 
     def write(
         self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
-    ) -> tuple[SpoolFile, Statistics]:
-        """Write one file, durable before this returns."""
+    ) -> tuple[SpoolFile, Statistics] | None:
+        """Write one file, durable before this returns; none where there is no row."""
         ...
 
     def path(self, claim: Claim) -> str:
@@ -244,8 +270,16 @@ class State(Protocol):
         """Record where a pipeline stands when that is not the end of a claim."""
         ...
 
-    def claim(self, claim: Claim, after: Standing) -> None:
-        """Record a claim and where the pipeline stands after it."""
+    def claim(self, claim: Claim, after: Standing, quarantined: Sequence[QuarantinedRow] = ()) -> None:
+        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded."""
+        ...
+
+    def quarantined(self, identity: Identity) -> int:
+        """Return how many rows of a pipeline are in quarantine."""
+        ...
+
+    def target_is(self, identity: Identity, schema: TableSchema) -> None:
+        """Record what the target table was seen to be."""
         ...
 
     def pending(self, identity: Identity) -> list[Claim]:

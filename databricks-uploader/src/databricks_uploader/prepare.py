@@ -10,10 +10,11 @@ from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
 from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
+from databricks_uploader.model.columns import matched, natural_schema, time_of_rows
 from databricks_uploader.model.gaps import LOWEST
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.source import SourceTable, is_time, natural_schema, typed_columns, witness_columns
+from databricks_uploader.model.source import SourceTable, witness_columns
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
@@ -35,15 +36,16 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     source = ports.source.table()
     if pipeline.start != "now" and ports.source.is_empty(source):
         return None
-    time = ports.source.timestamp_column(source)
+    time = ports.source.time_column(source)
+    time_name = None if time is None else time.name
     table = ports.destination.table()
     if table is None:
-        ports.destination.create(natural_schema(source, time))
+        ports.destination.create(natural_schema(source, time_name))
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:
             raise TransientError("the table that was just created can't be seen yet", hint="try again")
-    typed = typed_columns(source, time, table.schema)
+    pairs = matched(source, time_name, table.schema).pairs
     first = Position(
         owner=secrets.randbits(OWNER_BITS),
         incarnation=secrets.randbits(63),
@@ -52,11 +54,12 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         head=None,
         table_id=table.id,
         schema=table.schema,
-        timestamp_column=next((c.name for c in typed.columns if is_time(c, time)), None),
-        witness_columns=witness_columns(source, time),
+        timestamp_column=time_of_rows(pairs, time_name),
+        witness_columns=witness_columns(source, time_name),
         timed=time is not None,
         secret=secrets.token_bytes(16),
-        order=_order(pipeline, source, time),
+        order=_order(pipeline, source, time_name),
+        units={} if time is None or time.unit is None else {time.name: time.unit},
     )
     head = ports.destination.head()
     standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
@@ -93,7 +96,7 @@ def _started(first: Position, pipeline: Pipeline, source: SourceTable, ports: Po
     if first.order == "time":
         floor = time or ports.clock.now()
         return Standing(replace(first, floor=(floor - EPOCH) // timedelta(microseconds=1)), Witnesses())
-    key = ports.source.row_before(source, first.witness_columns[0] if first.timed else None, time)
+    key = ports.source.row_before(source, first.time_column, time)
     return Standing(first, Witnesses()) if key is None else _standing_after(key, first, source, ports)[0]
 
 
@@ -135,7 +138,8 @@ def _standing_after(
         return Witness(key, fingerprint(position.secret, values))
 
     columns = position.witness_columns
-    values, time = ports.source.row(source, key, columns, position.timestamp_column)
+    time_column = None if position.timestamp_column is None else position.time_column
+    values, time = ports.source.row(source, key, columns, time_column)
     before = ports.source.newest_first(source, columns, MOST_DENSE)
     dense = {witness(key, values), *(witness(k, v) for k, v in before if k < key)}
     dense_from, oldest = min(dense).key, ports.source.oldest(source)

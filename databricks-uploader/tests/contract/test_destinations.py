@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from tests.support import tables
-from tests.support.fakes import READINGS, START, MemoryDestination, MemoryTable, page_of, time_of
+from tests.support.fakes import READINGS, START, MemoryDestination, MemoryTable, page_of, spooled, time_of
 
 from databricks_uploader.destinations.delta import DeltaDestination
 from databricks_uploader.errors import TransientError
 from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span
-from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.columns import columns_of, matched, natural_schema
 from databricks_uploader.ports import Destination, LastRow, Lineage
 from databricks_uploader.spool.folder import FolderSpool
 
 NODE, OTHER = (Identity(node, "readings", "raw_readings") for node in ("node", "other"))
 SCHEMA = natural_schema(READINGS, "time")
-OWN = typed_columns(READINGS, "time", SCHEMA)
+OWN = columns_of(matched(READINGS, "time", SCHEMA).pairs)
 Connect = Callable[[Identity], Destination]
 
 
@@ -29,7 +29,7 @@ def spool(tmp_path: Path) -> FolderSpool:
 
 def claim_of(spool: FolderSpool, identity: Identity, sequence: int, keys: list[int], owner: int = 7) -> Claim:
     lineage = Lineage(identity.node_id, 99, owner, sequence, START)
-    file, statistics = spool.write(iter([page_of(keys).columns]), OWN, lineage)
+    file, statistics = spooled(spool, [page_of(keys)], OWN, lineage)
     return Claim(
         identity=identity, owner=owner, sequence=sequence, incarnation=99, span=Span(None, keys[-1]),
         counts=Counts(len(keys), len(keys)), file=file, columns=OWN, statistics=statistics, newest=None,

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support import databases, program
+from tests.support import databases, program, tables
 
 _UNPRIVILEGED = (
     "setpriv",
@@ -87,7 +87,8 @@ SOURCES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "column without times": (
         lambda f: None,
         ["--timestamp-col", "sensor"],
-        "ERROR   column 'sensor' of table 'readings' does not hold ISO-8601 times — name another with "
+        "ERROR   column 'sensor' of table 'readings' holds no times: neither ISO-8601 nor numbers of a "
+        "known unit — name another with "
         "--timestamp-col (timestamp_col in YAML)\n",
     ),
     "delta path is a file": (
@@ -160,16 +161,15 @@ def test_a_place_that_can_not_be_written_or_read_is_named(
     assert (result.exit_code, result.errors) == (code, expected.format(f=folder, u=os.getuid(), **names))
 
 
-def test_a_value_that_does_not_fit_parks_and_loads_nothing(folder: Path) -> None:
+def test_a_row_that_does_not_fit_is_set_aside_with_the_reason_and_the_others_are_loaded(folder: Path) -> None:
     databases.execute(folder / "sensor.db", "UPDATE readings SET temperature = 'hot' WHERE id = 7")
-    result = upload(folder, "--log-level", "error")
+    result = upload(folder, "--log-level", "warning")
     assert (result.exit_code, result.errors) == (
-        1,
-        "ERROR   column 'temperature' of 'readings' goes into DOUBLE, but row 7 holds TEXT — correct it in the source, "
-        "or load into a table where the column is STRING (--table)\n",
+        0,
+        "WARNING 1 row for raw_readings can't be loaded and is in quarantine: in row 7, column 'temperature' holds "
+        "TEXT that is no number. See databricks-uploader quarantine list\n",
     )
-    databases.execute(folder / "sensor.db", "UPDATE readings SET temperature = 70 WHERE id = 7")
-    assert upload(folder).exit_code == 0
+    assert (7,) not in tables.rows(folder / "lake" / "raw_readings", "id")
 
 
 def test_a_second_uploader_is_told_of_the_first(folder: Path) -> None:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tests.support.fakes import file_of
+
 from databricks_uploader.app import opened
 from databricks_uploader.clock import SystemClock
 from databricks_uploader.destinations.delta import DeltaDestination
@@ -85,7 +87,7 @@ class WithoutName(DeltaDestination):
     """Names a claim's file anew in every process."""
 
     def _file_name(self, claim: Claim) -> str:
-        return f"{os.getpid()}-{claim.file.name}"
+        return f"{os.getpid()}-{file_of(claim).name}"
 
 
 class WithoutBoth(WithoutName, WithoutLookUp):

@@ -12,10 +12,10 @@ from tests.support.writer import Writer
 
 from databricks_uploader.events import Changed, Event, GapsGivenUp, Missed, Restarted
 from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.table import TableSchema
 from databricks_uploader.ports import Page, Ports, Reading
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
@@ -40,7 +40,7 @@ class Interrupted:
 
     @contextmanager
     def reading(
-        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
     ) -> Iterator[Reading]:
         with self.source.reading(table, columns, position, witnesses) as reading:
             yield replace(reading, pages=self._pages(reading.pages))

@@ -12,13 +12,15 @@ from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import read_parquet
 
 from databricks_uploader.errors import TransientError
-from databricks_uploader.model.claim import Claim, Head, Identity, batch_id
+from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics, batch_id
+from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Gaps, absent
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceColumn, SourceTable
-from databricks_uploader.model.table import TableSchema, TargetTable
+from databricks_uploader.model.table import Column, TableSchema, TargetTable
+from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import LastRow, Look, Page, Reading, TimedPage
+from databricks_uploader.ports import LastRow, Lineage, Look, Page, Reading, Spool, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
@@ -89,8 +91,8 @@ class MemorySource:
     def table(self) -> SourceTable:
         return READINGS
 
-    def timestamp_column(self, table: SourceTable) -> str | None:
-        return "time"
+    def time_column(self, table: SourceTable) -> TimeColumn | None:
+        return TimeColumn("time")
 
     def is_empty(self, table: SourceTable) -> bool:
         return not self.keys
@@ -105,14 +107,14 @@ class MemorySource:
         pass
 
     def row(
-        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+        self, table: SourceTable, key: int, columns: Sequence[str], time: TimeColumn | None
     ) -> tuple[Values, datetime | None]:
         if key not in self.keys:
             raise KeyError(key)
         return values_of(key), time_of(key)
 
-    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
-        before = [k for k in self.keys if time is None or time_of(k) < time]
+    def row_before(self, table: SourceTable, time: TimeColumn | None, moment: datetime | None) -> int | None:
+        before = [k for k in self.keys if moment is None or time_of(k) < moment]
         return max(before, default=None)
 
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
@@ -120,7 +122,7 @@ class MemorySource:
 
     @contextmanager
     def reading(
-        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
     ) -> Iterator[Reading]:
         there, ranges = sorted(self.keys), position.gaps.ranges
         late = tuple(k for k in there if any(low <= k <= high for low, high in ranges))
@@ -136,9 +138,24 @@ class MemorySource:
 
     @contextmanager
     def sweep(
-        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> Iterator[Iterator[TimedPage]]:
         yield iter(())
+
+
+def file_of(claim: Claim) -> SpoolFile:
+    """Return the file of a claim that has one."""
+    assert claim.file is not None
+    return claim.file
+
+
+def spooled(
+    spool: Spool, pages: Sequence[Page], columns: TableSchema, lineage: Lineage
+) -> tuple[SpoolFile, Statistics]:
+    """Write pages that hold rows."""
+    written = spool.write(iter([page.columns for page in pages]), columns, lineage)
+    assert written is not None
+    return written
 
 
 @dataclass
@@ -171,6 +188,12 @@ class MemoryDestination:
             raise TransientError("it exists", hint="try again")
         self.shared.target = TargetTable(uuid4().hex, schema)
 
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        if self.shared.target is None:
+            raise TransientError("it is gone", hint="try again")
+        schema = TableSchema.of([*self.shared.target.schema.columns, *columns])
+        self.shared.target = TargetTable(self.shared.target.id, schema)
+
     def head(self) -> Head | None:
         return self.seen
 
@@ -186,7 +209,7 @@ class MemoryDestination:
     def stage(self, claim: Claim, file: str) -> None:
         batches = read_parquet(Path(file))
         names = batches.schema.names
-        self.staged[claim.file.name] = [
+        self.staged[file_of(claim).name] = [
             dict(zip(names, row, strict=True))
             for batch in batches
             for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)
@@ -195,7 +218,7 @@ class MemoryDestination:
     def load(self, claims: Sequence[Claim]) -> None:
         if self.shared.heads.get(self.identity) != self.seen:
             raise TransientError("others were faster", hint="look again")
-        self.shared.files |= {c.file.name: self.staged[c.file.name] for c in claims}
+        self.shared.files |= {file_of(c).name: self.staged[file_of(c).name] for c in claims}
         self.shared.heads[self.identity] = Head.after(claims[-1])
 
     def prove(self, claims: Sequence[Claim]) -> None:

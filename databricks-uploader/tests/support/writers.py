@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.columns import columns_of, matched, natural_schema
 from databricks_uploader.ports import Lineage
 from databricks_uploader.source import pages
 from databricks_uploader.source.connection import MovedError, connect
@@ -196,7 +196,7 @@ def _read(database: str, how: str) -> None:
 
     source = SqliteSource(Path(database), lambda _: None)
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     lineage = Lineage("n", 1, 1, 1, datetime.now(UTC))
     print("reading", flush=True)  # noqa: T201
     with TemporaryDirectory() as folder:
@@ -207,9 +207,9 @@ def _read(database: str, how: str) -> None:
                 connect(Path(database), lambda _: None) as connection,
                 connection.transaction() if how == "span" else nullcontext(),
             ):
-                reader = pages.Reader(Rows(connection, table, columns, None), (), pages.PageSize())
-                reading = reader.reading(None, (), ())
-                spool.write((page.columns for page in reading.pages), columns, lineage)
+                rows = Rows(connection, table, columns, None, "UTC", {}, ())
+                reading = pages.Reader(rows, pages.PageSize(), pages.Care()).reading(None, (), ())
+                spool.write((page.columns for page in reading.pages), columns_of(columns), lineage)
 
 
 def _main(verb: str, database: str, arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from tests.support import databases, writers
 from tests.support.fakes import standing_at
 
 from databricks_uploader.errors import PermanentError
-from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.columns import matched, natural_schema
 from databricks_uploader.source import pages
 from databricks_uploader.source.connection import Connection, MovedError, connect
 from databricks_uploader.source.files import Stamp
@@ -89,7 +89,7 @@ def test_pages_that_were_read_stay_and_the_others_follow_when_a_writer_comes_bet
     databases.execute(resting, *[INSERT] * 4)
     source = SqliteSource(resting, lambda _: None, page_size=pages.PageSize(first_rows=2, rows=2))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, standing_at(None), []) as reading:
         assert next(reading.pages).up_to == 2
         databases.execute(resting, INSERT, "DELETE FROM readings WHERE id IN (1, 3)")
@@ -158,7 +158,7 @@ def test_a_file_that_is_deleted_while_its_pages_are_read_is_read_to_its_end(tmp_
     )
     source = SqliteSource(path, lambda _: None, page_size=pages.PageSize(first_rows=2, rows=2))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, standing_at(None), []) as reading:
         assert next(reading.pages).up_to == 2
         path.unlink()

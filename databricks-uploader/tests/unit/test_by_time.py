@@ -17,6 +17,7 @@ from tests.support.writer import Writer
 from databricks_uploader.errors import ConfigError, PermanentError, StateError
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.ports import Ports
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
@@ -60,6 +61,10 @@ class Node:
         with self.opened() as (pipeline, ports):
             cycle(pipeline, ports, lambda _: None)
         return sorted(row["v"] for row in self.target.rows())
+
+    def quarantined(self) -> list[QuarantinedRow]:
+        with Store.open(self.folder / "state") as store:
+            return [kept.row for kept in store.kept()]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +175,7 @@ def test_rows_before_the_start_are_never_loaded(
 
 
 @pytest.mark.parametrize("odd", ["NULL", "5", "'soon'", "''"])
-def test_a_time_that_can_not_be_read_stops_before_anything_is_claimed(tmp_path: Path, writer: Writer, odd: str) -> None:
+def test_a_row_whose_time_can_not_be_read_is_quarantined_once(tmp_path: Path, writer: Writer, odd: str) -> None:
     node = Node(tmp_path, order="time")
     writer.write(node.database, "CREATE TABLE t (ts TEXT, sensor TEXT, v INTEGER)", row(1, 1))
     node.upload()
@@ -181,9 +186,10 @@ def test_a_time_that_can_not_be_read_stops_before_anything_is_claimed(tmp_path: 
         if odd == "5"
         else f"INSERT INTO t VALUES ({odd}, 'a', 9)",
     )
-    with pytest.raises(PermanentError, match="'ts'"):
+    for _ in range(2):
         node.upload()
-    assert [found["v"] for found in node.target.rows()] == [1]
+    assert [found["v"] for found in node.target.rows()] == [1, 2]
+    assert [(row.key, list(row.reasons), row.values["v"]) for row in node.quarantined()] == [(None, ["ts"], 9)]
 
 
 def test_too_many_rows_of_one_time_are_refused_with_the_way_out(tmp_path: Path, writer: Writer) -> None:

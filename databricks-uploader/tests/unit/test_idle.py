@@ -10,10 +10,10 @@ from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
 from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.table import TableSchema
 from databricks_uploader.ports import Ports, Reading, TimedPage
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.signature import signature
@@ -39,7 +39,7 @@ class Counted(SqliteSource):
 
     @contextmanager
     def reading(
-        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
     ) -> Iterator[Reading]:
         self.asked += 1
         with super().reading(table, columns, position, witnesses) as found:
@@ -47,7 +47,7 @@ class Counted(SqliteSource):
 
     @contextmanager
     def sweep(
-        self, table: SourceTable, columns: TableSchema, position: Position, since: object
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, since: object
     ) -> Iterator[Iterator[TimedPage]]:
         self.asked += 1
         with super().sweep(table, columns, position, since) as found:  # type: ignore[arg-type]

@@ -10,17 +10,13 @@ from tests.support.fakes import READINGS, START
 
 from databricks_uploader.errors import ConfigError, PermanentError, StateError
 from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span, SpoolFile, batch_id
+from databricks_uploader.model.columns import matched, natural_schema, time_of_rows
 from databricks_uploader.model.head import not_loaded
 from databricks_uploader.model.node import Machine, Node, check_node, first_node
 from databricks_uploader.model.pipeline import raw_table
 from databricks_uploader.model.source import (
-    SourceColumn,
-    SourceTable,
     choose_table,
     configured_timestamp,
-    is_time,
-    natural_schema,
-    typed_columns,
 )
 from databricks_uploader.model.table import Column, TableSchema
 
@@ -123,43 +119,32 @@ def test_a_new_table_has_the_sources_columns_and_where_each_row_came_from() -> N
     ]  # fmt: skip
 
 
-def test_a_source_column_with_the_name_of_a_lineage_column_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'_ROW' of table 't' has the name of a lineage column"):
-        natural_schema(SourceTable("t", (SourceColumn("_ROW", "TEXT"),), "rowid"), None)
+def test_a_target_table_that_can_never_take_the_rows_is_refused() -> None:
+    needs_site = [*SCHEMA.columns, Column("site", "string", nullable=False)]
+    with pytest.raises(PermanentError, match="'site' of the target table is NOT NULL, and the source has no such"):
+        matched(READINGS, "time", TableSchema.of(needs_site))
+    nested = [Column("id", "long"), Column("time", "array"), Column("value", "double")]
+    with pytest.raises(PermanentError, match="'time' of the target table is ARRAY, which takes no value of 'time'"):
+        matched(READINGS, "time", TableSchema.of(nested))
 
 
-def test_a_type_that_can_not_be_loaded_exactly_is_refused() -> None:
-    with pytest.raises(PermanentError, match=r"'v' is declared DECIMAL\(10,2\)"):
-        natural_schema(SourceTable("t", (SourceColumn("v", "DECIMAL(10,2)"),), "rowid"), None)
+def test_a_target_table_keeps_its_spelling_types_and_extra_columns() -> None:
+    target = TableSchema.of([Column("Value", "float"), Column("site", "string"), Column("TIME", "timestamp")])
+    found = matched(READINGS, "time", target)
+    assert [(p.source.name, p.target) for p in found.pairs] == [
+        ("time", Column("TIME", "timestamp")),
+        ("value", Column("Value", "float")),
+    ]
+    assert [p.target for p in found.missing] == [Column("id", "long")]
+    assert found.ddl == "ALTER TABLE … ADD COLUMNS (`id` BIGINT)"
 
 
-@pytest.mark.parametrize(
-    ("columns", "words"),
-    [
-        ([Column("id", "long"), Column("time", "timestamp")], "lacks the column 'value'"),
-        ([Column("id", "integer"), Column("time", "timestamp"), Column("value", "double")], "'id' is integer there"),
-        ([*SCHEMA.columns, Column("site", "string", nullable=False)], "'site' of the target table is NOT NULL"),
-    ],
-)
-def test_a_target_table_that_does_not_fit_is_refused(columns: list[Column], words: str) -> None:
-    with pytest.raises(PermanentError, match=words):
-        typed_columns(READINGS, "time", TableSchema.of(columns))
-
-
-def test_a_target_table_keeps_its_spelling_order_and_extra_columns() -> None:
-    target = TableSchema.of([Column("Value", "double"), Column("site", "string"), Column("TIME", "timestamp"),
-                             Column("id", "long")])  # fmt: skip
-    assert [c.name for c in typed_columns(READINGS, "time", target).columns] == ["id", "TIME", "Value"]
-
-
-def test_a_time_of_the_source_may_be_text_or_times_in_the_target() -> None:
-    assert is_time(Column("TIME", "timestamp"), "time")
-    assert not is_time(Column("time", "string"), "time")
-    assert not is_time(Column("time", "timestamp"), None)
-
-
-def test_text_goes_into_a_timestamp_column_of_the_target_by_being_parsed() -> None:
-    assert typed_columns(READINGS, None, SCHEMA).get("time") == Column("time", "timestamp")
+def test_the_column_of_times_is_the_one_that_takes_the_source_s_as_instants() -> None:
+    pairs = matched(READINGS, "time", SCHEMA).pairs
+    assert time_of_rows(pairs, "time") == "time"
+    assert time_of_rows(pairs, None) is None
+    as_text = TableSchema.of([Column("TIME", "string")])
+    assert time_of_rows(matched(READINGS, "time", as_text).pairs, "time") is None
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from tests.support.fakes import READINGS, FakeClock, MemoryDestination, MemorySo
 from databricks_uploader.errors import PermanentError, StateError, TransientError
 from databricks_uploader.events import Began, Claimed, Event, Loaded, TableCreated
 from databricks_uploader.model.claim import Head, Identity, Span
+from databricks_uploader.model.columns import natural_schema
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Standing
-from databricks_uploader.model.source import natural_schema
 from databricks_uploader.model.table import TableSchema, TargetTable
 from databricks_uploader.ports import Ports
 from databricks_uploader.runner import cycle

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from tests.support.writer import Writer
 
+from databricks_uploader.model.columns import matched, natural_schema
 from databricks_uploader.model.gaps import HIGHEST, LOWEST
-from databricks_uploader.model.source import SourceTable, natural_schema
+from databricks_uploader.model.source import SourceTable
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import connect
 from databricks_uploader.source.plan import Plan
 from databricks_uploader.source.sqlite import SqliteSource
+from databricks_uploader.source.typed import way
 
 ROWS = 5_000
 KEYS = {
@@ -69,7 +71,8 @@ ONE, FROM_ONE, BETWEEN_TWO = "(rowid=?)", "(rowid>?)", "(rowid>? AND rowid<?)"
 
 def statements(table: SourceTable) -> Mapping[str, tuple[str, str]]:
     """Return each statement of a look and of a page, and how it has to search the table."""
-    plan = Plan.of(table, natural_schema(table, "ts"))
+    pairs = matched(table, "ts", natural_schema(table, "ts")).pairs
+    plan = Plan(table, tuple(way(pair, None, "UTC") for pair in pairs))
     some = [*range(100, 140, 2), ROWS, HIGHEST]
     gaps = [(LOWEST, 0), (17, 17), (2_000, 2_100), (ROWS + 1, HIGHEST)]
     return {
@@ -81,18 +84,28 @@ def statements(table: SourceTable) -> Mapping[str, tuple[str, str]]:
             "",
         ),
         "the end of the last page": (plan.end(ROWS - 10, 1_000), FROM_ONE),
-        "the first page": (plan.page(plan.following(None, 64)), "(rowid<?)"),
-        "a large first page": (plan.page(plan.following(None, ROWS - 1)), "(rowid<?)"),
-        "a page": (plan.page(plan.following(100, 1_100)), BETWEEN_TWO),
-        "a large page": (plan.page(plan.following(1, ROWS - 1)), BETWEEN_TWO),
-        "the last page": (plan.page(plan.following(ROWS - 10, ROWS)), BETWEEN_TWO),
+        "the first page": (_page(plan, plan.following(None, 64)), "(rowid<?)"),
+        "a large first page": (_page(plan, plan.following(None, ROWS - 1)), "(rowid<?)"),
+        "a page": (_page(plan, plan.following(100, 1_100)), BETWEEN_TWO),
+        "a large page": (_page(plan, plan.following(1, ROWS - 1)), BETWEEN_TWO),
+        "the last page": (_page(plan, plan.following(ROWS - 10, ROWS)), BETWEEN_TWO),
+        "the sizes of rows": (
+            f"{plan.sizes(plan.following(100, 1_100), plan.key)} ORDER BY {plan.key}",
+            BETWEEN_TWO,
+        ),
+        "the sizes of late rows": (plan.sizes(plan.named(some), plan.key), ONE),
         "late rows": (plan.late(gaps, 1_000), BETWEEN_TWO),
         "late rows in very many gaps": (plan.late([(3 * i, 3 * i) for i in range(1_000)], 1_000), BETWEEN_TWO),
-        "a page of late rows": (plan.page(plan.named(some)), ONE),
+        "a page of late rows": (_page(plan, plan.named(some)), ONE),
         "witnesses": (plans.witnessed(table, ["ts"], plan.named(some)), ONE),
         "very many witnesses": (plans.witnessed(table, ["ts"], plan.named(range(1, ROWS))), ONE),
         "one witness": (plans.witnessed(table, ["ts", "status", "value"], plan.named([17])), ONE),
     }
+
+
+def _page(plan: Plan, rows: str) -> str:
+    (select,) = plan.pages(plan.selected, rows)
+    return select
 
 
 WAYS = tuple(statements(SourceTable("t", (), "rowid")))

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.support.fakes import READINGS, START, page_of
+from tests.support.fakes import READINGS, START, file_of, page_of, spooled
 
 from databricks_uploader.destinations.delta import DeltaDestination
 from databricks_uploader.errors import ConfigError, PermanentError, StateError, TransientError, UploaderError
 from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span
+from databricks_uploader.model.columns import columns_of, matched, natural_schema
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.source import natural_schema, typed_columns
 from databricks_uploader.model.witness import Witness, Witnesses
 from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool.folder import FolderSpool
@@ -26,7 +26,7 @@ from databricks_uploader.state.store import Store
 
 IDENTITY = Identity("node", "readings", "raw_readings")
 SCHEMA = natural_schema(READINGS, "time")
-OWN = typed_columns(READINGS, "time", SCHEMA)
+OWN = columns_of(matched(READINGS, "time", SCHEMA).pairs)
 POSITION = Position(7, -5, None, 0, None, "table", SCHEMA, "time", ("time",), timed=True, secret=b"key")
 BEGINNING = Standing(POSITION, Witnesses())
 
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def claim_of(spool: FolderSpool, sequence: int, keys: list[int], after: int | None = None) -> Claim:
-    file, statistics = spool.write(iter([page_of(keys).columns]), OWN, Lineage("node", -5, 7, sequence, START))
+    file, statistics = spooled(spool, [page_of(keys)], OWN, Lineage("node", -5, 7, sequence, START))
     counts = Counts(len(keys), len(keys))
     span = Span(after, keys[-1])
     newest = datetime(2026, 11, 24, 9, sequence, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_what_is_recorded_is_what_is_found_after_a_restart(folder: Path) -> None
         assert store.position(IDENTITY) == replace(POSITION, cursor=3, sequence=2)
         assert store.witnesses(IDENTITY) == after(second).witnesses
         assert store.pending(IDENTITY) == [first, second]
-        assert store.spool_files() == [first.file.name, second.file.name]
+        assert store.spool_files() == [file_of(first).name, file_of(second).name]
         store.sending([first])
         store.commit([first])
     with Store.open(folder) as store:
@@ -114,7 +114,7 @@ def test_nobody_else_can_look_into_the_state_directory(folder: Path) -> None:
         store.commit([claim])
     found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
     assert found == {"state": 0o700, "spool": 0o700, "lock": 0o600, "state.db": 0o600, "last_upload.json": 0o600,
-                     claim.file.name: 0o600}  # fmt: skip
+                     file_of(claim).name: 0o600}  # fmt: skip
 
 
 @pytest.mark.parametrize("content", [b"x" * 5000, b"SQLite format 3\0" + b"\0" * 5000])
@@ -161,7 +161,7 @@ def test_only_where_the_default_is_missing_state_goes_to_the_working_directory(
 
 def test_a_spool_file_is_readable_by_others_and_its_statistics_are_true(tmp_path: Path) -> None:
     lineage = Lineage("node", -5, 7, 2, START)
-    file, statistics = FolderSpool(tmp_path).write(iter([page_of([3, 4]).columns, page_of([8]).columns]), OWN, lineage)
+    file, statistics = spooled(FolderSpool(tmp_path), [page_of([3, 4]), page_of([8])], OWN, lineage)
     path = tmp_path / file.name
     assert path.stat().st_size == file.size
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
@@ -185,7 +185,7 @@ def test_a_spool_file_is_readable_by_others_and_its_statistics_are_true(tmp_path
 def test_the_same_pages_make_the_same_file(tmp_path: Path) -> None:
     lineage = Lineage("node", -5, 7, 2, START)
     spool = FolderSpool(tmp_path)
-    one, two = (spool.write(iter([page_of([3, 4]).columns]), OWN, lineage)[0] for _ in range(2))
+    one, two = (spooled(spool, [page_of([3, 4])], OWN, lineage)[0] for _ in range(2))
     assert one == two
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -232,7 +232,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_spool_file_is_on_the_disk_before_it_has_its_name(folder: Path, disk: list[str]) -> None:
     claim = claim_of(FolderSpool(folder / "spool"), 1, [1])
-    assert disk == ["sync 0000000007-1.draft", f"name {claim.file.name}", "sync spool"]
+    assert disk == ["sync 0000000007-1.draft", f"name {file_of(claim).name}", "sync spool"]
 
 
 def test_a_loaded_claim_is_on_the_disk_before_it_is_proved(folder: Path, tmp_path: Path, disk: list[str]) -> None:
@@ -243,7 +243,7 @@ def test_a_loaded_claim_is_on_the_disk_before_it_is_proved(folder: Path, tmp_pat
     destination.table()
     disk.clear()
     destination.stage(claim, spool.path(claim))
-    name = claim.file.name
+    name = file_of(claim).name
     assert disk == [f"sync .{name}.draft", f"name {name}", "sync raw_readings"]
     destination.load([claim])
     disk.clear()

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from tests.support import databases
 from tests.support.fakes import standing_at
 
-from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
+from databricks_uploader.errors import ConfigError, TransientError, UploaderError
 from databricks_uploader.events import Busy, Event, Notice
-from databricks_uploader.model.source import natural_schema, typed_columns
+from databricks_uploader.model.columns import matched, natural_schema
+from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 
@@ -38,12 +39,14 @@ def source_of(path: Path, *, page_size: PageSize | None = None, **names: str) ->
         if isinstance(event, Notice):
             notices.append(event.text)
 
-    return SqliteSource(path, tell, names.get("table"), names.get("time"), page_size or PageSize()), notices
+    return SqliteSource(
+        path, tell, names.get("table"), names.get("time"), names.get("zone", "UTC"), page_size or PageSize()
+    ), notices
 
 
 def read(source: SqliteSource, after: int | None = None, time: str | None = None) -> list[dict[str, Any]]:
     table = source.table()
-    columns = typed_columns(table, time, natural_schema(table, time))
+    columns = matched(table, time, natural_schema(table, time)).pairs
     rows = []
     with source.reading(table, columns, standing_at(after, time), []) as reading:
         for page in reading.pages:
@@ -102,32 +105,35 @@ def test_times_arrive_as_instants_in_utc(tmp_path: Path, text: str, utc: str) ->
 
 
 @pytest.mark.parametrize(
-    ("declared", "bad", "words"),
+    ("declared", "bad", "reason"),
     [
-        ("INTEGER", "1.5", "goes into BIGINT, but row 3 holds REAL"),
-        ("INTEGER", "'many'", "goes into BIGINT, but row 3 holds TEXT"),
-        ("REAL", "'warm'", "goes into DOUBLE, but row 3 holds TEXT"),
-        ("TEXT", "x'ff'", "goes into STRING, but row 3 holds BLOB"),
-        ("TEXT", "CAST(x'ff' AS TEXT)", "goes into STRING, but a value up to row 3 does not parse"),
-        ("BLOB", "7", "goes into BINARY, but row 3 holds INTEGER"),
-        ("BLOB", "'text'", "goes into BINARY, but row 3 holds TEXT"),
-        ("BOOLEAN", "2", "goes into BOOLEAN, but a value up to row 3 does not parse"),
-        ("DATE", "'tomorrow'", "goes into DATE, but a value up to row 3 does not parse"),
-        ("DATETIME", "'soon'", "goes into TIMESTAMP, but a value up to row 3 does not parse"),
+        ("INTEGER", "1.5", "a number with a fraction"),
+        ("INTEGER", "'many'", "TEXT that is no number"),
+        ("REAL", "'warm'", "TEXT that is no number"),
+        ("TEXT", "x'ff'", "BLOB that is not UTF-8"),
+        ("TEXT", "CAST(x'ff' AS TEXT)", "TEXT that is not UTF-8"),
+        ("BLOB", "7", "INTEGER is no BLOB"),
+        ("BOOLEAN", "2", "INTEGER that is neither 0 nor 1"),
+        ("DATE", "'tomorrow'", "TEXT that is no time"),
+        ("DATETIME", "'soon'", "TEXT that is no time"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named_by_row_and_class_and_never_shown(
-    tmp_path: Path, declared: str, bad: str, words: str
+def test_a_row_whose_value_does_not_fit_is_set_aside_with_the_reason(
+    tmp_path: Path, declared: str, bad: str, reason: str
 ) -> None:
     path = made(
         tmp_path / "a.db",
         f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared})",
-        f"INSERT INTO t VALUES (1, NULL), (2, NULL), (3, {bad})",
+        f"INSERT INTO t VALUES (1, NULL), (2, NULL), (3, {bad}), (4, NULL)",
     )
     source, _ = source_of(path)
-    with pytest.raises(PermanentError, match=words) as raised:
-        read(source)
-    assert bad.strip("'") not in str(raised.value) or len(bad) == 1
+    table = source.table()
+    pairs = matched(table, None, natural_schema(table, None)).pairs
+    with source.reading(table, pairs, standing_at(None), []) as reading:
+        (page,) = reading.pages
+    assert RecordBatch.from_arrow(page.columns).column("id").to_pylist() == [1, 2, 4]
+    ((index, row),) = page.quarantined.items()
+    assert (page.rows, index, row.key, row.reasons, row.values["id"]) == (4, 2, 3, {"v": reason}, 3)
 
 
 def test_all_null_pages_keep_their_types(tmp_path: Path) -> None:
@@ -162,7 +168,7 @@ def test_pages_of_wide_rows_hold_few_of_them(tmp_path: Path) -> None:
     path = made(tmp_path / "a.db", "CREATE TABLE t (b BLOB)", *["INSERT INTO t VALUES (zeroblob(100000))"] * 40)
     source, _ = source_of(path, page_size=PageSize(first_rows=4, rows=8192, size=1 << 20))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, standing_at(None), []) as reading:
         sizes = [page.rows for page in reading.pages]
     assert sum(sizes) == 40
@@ -212,12 +218,12 @@ def test_generated_columns_are_read(tmp_path: Path) -> None:
     assert [row["w"] for row in read(source)] == [8]
 
 
-def test_odd_names_are_quoted(tmp_path: Path) -> None:
+def test_odd_names_are_quoted_and_what_delta_refuses_is_encoded(tmp_path: Path) -> None:
     path = made(tmp_path / "100% a?b#c.db", 'CREATE TABLE "a ""b;" ("select" INTEGER, "x y" TEXT)',
                 'INSERT INTO "a ""b;" VALUES (1, \'z\')')  # fmt: skip
     source, _ = source_of(path)
     assert source.table().name == 'a "b;'
-    assert [(row["select"], row["x y"]) for row in read(source)] == [(1, "z")]
+    assert [(row["select"], row["x%20y"]) for row in read(source)] == [(1, "z")]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +234,8 @@ def test_odd_names_are_quoted(tmp_path: Path) -> None:
         ("id INTEGER, measured DATETIME", "1, '2026-01-01 00:00:00'", "measured"),
         ("id INTEGER, a DATETIME, b DATETIME", "1, '2026-01-01', '2026-01-01'", None),
         ("id INTEGER, timestamp TEXT, time TEXT", "1, 'soon', '2026-01-01'", "time"),
-        ("id INTEGER, timestamp INTEGER", "1, 1764000000", None),
+        ("id INTEGER, timestamp INTEGER", "1, 1764000000", "timestamp"),
+        ("id INTEGER, timestamp INTEGER", "1, 17", None),
         ("id INTEGER, value REAL", "1, 2.5", None),
     ],
 )
@@ -238,8 +245,9 @@ def test_the_timestamp_column_is_found_by_name_type_and_sample(
     source, notices = source_of(
         made(tmp_path / "a.db", f"CREATE TABLE t ({columns})", f"INSERT INTO t VALUES ({values})")
     )
-    assert source.timestamp_column(source.table()) == chosen
-    assert notices[-1] == (
+    found = source.time_column(source.table())
+    assert (found and found.name) == chosen
+    assert notices[-1].startswith(
         f"column {chosen!r} of 't' holds the rows' time" if chosen else "no column of 't' holds the rows' time"
     )
 
@@ -247,7 +255,7 @@ def test_the_timestamp_column_is_found_by_name_type_and_sample(
 def test_a_configured_timestamp_column_is_taken_whatever_its_name(tmp_path: Path) -> None:
     path = made(tmp_path / "a.db", "CREATE TABLE t (Taken TEXT, ts TEXT)", "INSERT INTO t VALUES ('2026-01-01', 'x')")
     source, notices = source_of(path, time="taken")
-    assert source.timestamp_column(source.table()) == "Taken"
+    assert source.time_column(source.table()) == TimeColumn("Taken")
     assert notices == []
 
 
@@ -283,7 +291,7 @@ def test_rows_that_are_deleted_while_pages_are_read_leave_the_others(tmp_path: P
                       *(f"INSERT INTO t VALUES ({i})" for i in range(6)))  # fmt: skip
     source, _ = source_of(path, page_size=PageSize(first_rows=2, rows=2))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, standing_at(None), []) as reading:
         assert next(reading.pages).up_to == 1
         databases.execute(path, "DELETE FROM t WHERE id IN (2, 3)", "INSERT INTO t VALUES (10)")
@@ -295,7 +303,7 @@ def test_no_transaction_is_held_between_pages(tmp_path: Path) -> None:
     databases.add_readings(path, 50)
     source, _ = source_of(path, page_size=PageSize(first_rows=5, rows=5))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, standing_at(None), []) as reading:
         next(reading.pages)
         checkpoint = [json.dumps(row) for row in databases.query(path, "PRAGMA wal_checkpoint(TRUNCATE)")]
@@ -332,7 +340,7 @@ def test_a_row_is_told_by_its_values_in_a_page_in_a_look_and_between_pages(
     )
     source, _ = source_of(path, page_size=PageSize(first_rows=1, rows=1))
     table = source.table()
-    columns = typed_columns(table, None, natural_schema(table, None))
+    columns = matched(table, None, natural_schema(table, None)).pairs
     with source.reading(table, columns, replace(standing_at(None), witness_columns=("v",)), [1, 2, 3]) as reading:
         told = dict(row for page in reading.pages for row in page.tail(1))
     assert told == reading.look.found

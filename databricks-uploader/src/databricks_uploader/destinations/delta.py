@@ -20,7 +20,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from databricks_uploader import durable
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError
-from databricks_uploader.model.claim import Claim, Head, Identity, batch_id
+from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, batch_id
 from databricks_uploader.model.table import LINEAGE, Column, TableSchema, TargetTable
 from databricks_uploader.ports import LastRow
 
@@ -28,8 +28,10 @@ _UNWRITABLE = {
     "delta.columnMapping.mode": "column mapping",
     "delta.setTransactionRetentionDuration": "a retention time for transactions, which exactly-once rests on",
 }
-_WRITER_FEATURES = {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "columnMapping",
-                    "deletionVectors", "generatedColumns", "identityColumns", "v2Checkpoint"}  # fmt: skip
+_WRITER_FEATURES = {
+    "appendOnly", "invariants", "checkConstraints", "changeDataFeed", "columnMapping", "deletionVectors",
+    "generatedColumns", "identityColumns", "timestampNtz", "v2Checkpoint",
+}  # fmt: skip
 """Features under which a plain append of files is legal, given that the table has no rule to be checked."""
 
 
@@ -64,6 +66,16 @@ class DeltaDestination:
             self._sync()
             for folder in new:
                 durable.sync(folder.parent)
+
+    def add_columns(self, columns: Sequence[Column]) -> None:
+        """Add columns to the table. Raises TransientError if one of them is there by now."""
+        with _translated(self._folder), durable.translated(f"can't change the table {self._folder}"):
+            handle = DeltaTable(self._folder)
+            known = TableSchema.of([Column(field.name, "") for field in handle.schema().fields])
+            if any(known.get(column.name) is not None for column in columns):
+                raise TransientError(f"{self._folder} was just given a column", hint="it is looked at again")
+            handle.alter.add_columns(_delta(TableSchema.of(columns)).fields)
+            self._sync()
 
     def head(self) -> Head | None:
         """Return the newest claim of this identity, as the handle of the last look knows it."""
@@ -136,7 +148,7 @@ class DeltaDestination:
         return f"{self._transaction}#owner", self._transaction, f"{self._transaction}#digest"
 
     def _file_name(self, claim: Claim) -> str:
-        return claim.file.name
+        return _file(claim).name
 
     def _opened(self) -> DeltaTable:
         if self._handle is None:
@@ -165,6 +177,12 @@ class DeltaDestination:
             )
 
 
+def _file(claim: Claim) -> SpoolFile:
+    if claim.file is None:
+        raise ValueError(f"claim {claim.sequence} has no file")
+    return claim.file
+
+
 def _column(field: Mapping[str, Any]) -> Column:
     kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
     return Column(field["name"], kind, field["nullable"])
@@ -184,7 +202,7 @@ def _add(claim: Claim, name: str, known: Collection[str]) -> AddAction:
         "nullCount": {n: nulls for n, (_, _, nulls) in statistics.items()},
     }
     modified = int(claim.claimed_at.timestamp() * 1000)
-    return AddAction(name, claim.file.size, {}, modified, data_change=True, stats=json.dumps(stats))
+    return AddAction(name, _file(claim).size, {}, modified, data_change=True, stats=json.dumps(stats))
 
 
 def _check_writable(handle: DeltaTable) -> None:

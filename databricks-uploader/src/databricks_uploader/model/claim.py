@@ -84,7 +84,8 @@ class Claim:
     incarnation: int
     span: Span | LateSpan
     counts: Counts
-    file: SpoolFile
+    file: SpoolFile | None
+    """None where no row is to be loaded."""
     columns: TableSchema
     statistics: Statistics
     newest: datetime | None
@@ -107,6 +108,8 @@ class Head:
     @classmethod
     def after(cls, claim: Claim) -> Self:
         """Return the head of a destination that has just loaded `claim`."""
+        if claim.file is None:
+            raise ValueError(f"claim {claim.sequence} has no file, and so is no head")
         return cls(claim.owner, claim.sequence, claim.file.digest_number)
 
 

@@ -18,6 +18,7 @@ class Limits:
     """Of Arrow columns in memory; the Parquet file is smaller."""
     spool_bytes: int = 256 << 20
     claims_per_load: int = 1_000
+    quarantine_rows: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Pipeline:
     """Where the cursor is a time: how far behind the newest row a new one may be."""
     start: datetime | Literal["beginning", "now"] = "beginning"
     """Which rows a source that was never read begins with: all, those after now, or from the first of that time on."""
+    on_new_column: Literal["add", "withhold", "stop"] = "add"
+    """What becomes of a source column that the target table has none for."""
 
 
 def raw_table(name: str) -> str:

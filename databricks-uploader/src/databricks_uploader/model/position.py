@@ -6,7 +6,9 @@ from typing import Literal
 
 from databricks_uploader.model.claim import Head
 from databricks_uploader.model.gaps import LOWEST, Gaps
+from databricks_uploader.model.quarantine import Recent
 from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.times import TimeColumn, Unit
 from databricks_uploader.model.witness import Recreated, RolledBack, Witness, Witnesses
 
 MOST_FORMER = 8
@@ -42,6 +44,20 @@ class Position:
     """What the cursor is of: a rowid, or the time of rows in µs since 1970."""
     floor: int | None = None
     """Where the cursor is a time: rows before this one are not wanted."""
+    units: Mapping[str, Unit] = field(default_factory=dict)
+    """Source column → the unit of its numbers, where it holds times; decided once."""
+    recent: Recent = field(default_factory=Recent)
+    """Which of the last rows read were quarantined."""
+    altered: Mapping[str, int] = field(default_factory=dict)
+    """Target column → number of its values that tell less than the source's."""
+    source_columns: tuple[str, ...] = ()
+    """What the source table's columns were."""
+
+    @property
+    def time_column(self) -> TimeColumn | None:
+        """The source column that holds the rows' time."""
+        name = self.witness_columns[0] if self.timed else None
+        return None if name is None else TimeColumn(name, self.units.get(name))
 
     def adopted(self, after: int | None, incarnation: int) -> "Standing":
         """Return where to go on after that rowid (None: from the beginning), with whatever database there is."""

@@ -1,17 +1,36 @@
-"""The source as values: its tables and columns, and the choice of table, timestamp column and types."""
+"""The source as values: its tables and columns, and the choice of table and timestamp column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 
-from databricks_uploader.errors import ConfigError, PermanentError
-from databricks_uploader.model.table import LINEAGE, Column, DeltaType, TableSchema
+from databricks_uploader.errors import ConfigError
 
 TIMESTAMP_NAMES = (
     "timestamp", "ts", "datetime", "date", "time", "created_at", "event_time", "event_timestamp", "recorded_at",
     "measurementtime", "updated_at", "last_updated_ts",
 )  # fmt: skip
 _TIME_TYPES = ("DATE", "DATETIME", "TIMESTAMP")
+
+
+class Affinity(StrEnum):
+    """What SQLite turns values into as they are stored (https://sqlite.org/datatype3.html, 3.1)."""
+
+    INTEGER = "INTEGER"
+    TEXT = "TEXT"
+    NONE = "BLOB"
+    REAL = "REAL"
+    NUMERIC = "NUMERIC"
+
+
+_AFFINITIES = (
+    (("INT",), Affinity.INTEGER),
+    (("CHAR", "CLOB", "TEXT"), Affinity.TEXT),
+    (("BLOB",), Affinity.NONE),
+    (("REAL", "FLOA", "DOUB"), Affinity.REAL),
+)
+"""Words in a declared type and the affinity that they give, in SQLite's order; NUMERIC where there is none."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +45,14 @@ class SourceColumn:
         """Whether the declared type, without its arguments, says that the column holds times."""
         return self.declared.upper().split("(")[0].strip() in _TIME_TYPES
 
+    @property
+    def affinity(self) -> Affinity:
+        """The column's affinity, by its declared type."""
+        if not self.declared:
+            return Affinity.NONE
+        declared = self.declared.upper()
+        return next((a for words, a in _AFFINITIES if any(w in declared for w in words)), Affinity.NUMERIC)
+
 
 @dataclass(frozen=True)
 class SourceTable:
@@ -39,6 +66,8 @@ class SourceTable:
     """The columns of the primary key of a table without rowids; none in a view."""
     autoincrement: bool = False
     """Whether a rowid is never given twice."""
+    schema_version: int | None = None
+    """The database's schema version when the table was looked at; None where that doesn't matter."""
 
     @property
     def renumbered_by_vacuum(self) -> bool:
@@ -89,102 +118,6 @@ def telling_columns(table: SourceTable) -> tuple[str, ...]:
 def witness_columns(table: SourceTable, timestamp_column: str | None) -> tuple[str, ...]:
     """Return the columns that tell a row from another with its rowid: its time; else the first sixteen."""
     return (timestamp_column,) if timestamp_column is not None else tuple(c.name for c in table.columns)[:16]
-
-
-def natural_type(column: SourceColumn, timestamp_column: str | None) -> DeltaType:
-    """Return the Delta type that a column's declared type stands for.
-
-    The order of the rules is that of SQLite's affinities (https://sqlite.org/datatype3.html, 3.1); the types
-    that SQLite itself treats as numbers come first.
-    """
-    if timestamp_column is not None and column.name.lower() == timestamp_column.lower():
-        return DeltaType.TIMESTAMP
-    declared = column.declared.upper()
-    exact = {
-        "BOOLEAN": DeltaType.BOOLEAN,
-        "BOOL": DeltaType.BOOLEAN,
-        "DATE": DeltaType.DATE,
-        "": DeltaType.STRING,
-    }
-    if declared in exact:
-        return exact[declared]
-    if column.time_type:
-        return DeltaType.TIMESTAMP
-    for words, kind in _AFFINITIES.items():
-        if any(word in declared for word in words):
-            return kind
-    raise PermanentError(
-        f"column {column.name!r} is declared {column.declared}, which this version can't load exactly",
-        hint="read a view or table without it, or declare it INTEGER, REAL, TEXT or BLOB",
-    )
-
-
-_AFFINITIES: Mapping[tuple[str, ...], DeltaType] = {
-    ("INT",): DeltaType.LONG,
-    ("CHAR", "CLOB", "TEXT"): DeltaType.STRING,
-    ("BLOB",): DeltaType.BINARY,
-    ("REAL", "FLOA", "DOUB"): DeltaType.DOUBLE,
-}
-
-
-def is_time(column: Column, timestamp_column: str | None) -> bool:
-    """Tell whether a target column takes the source's timestamp column, as times."""
-    same = timestamp_column is not None and column.name.lower() == timestamp_column.lower()
-    return same and column.type == DeltaType.TIMESTAMP
-
-
-def natural_schema(table: SourceTable, timestamp_column: str | None) -> TableSchema:
-    """Return the schema of a target table made for `table`: its columns, then the lineage columns."""
-    taken = [c.name for c in table.columns if LINEAGE.get(c.name) is not None]
-    if taken:
-        raise ConfigError(
-            f"column {taken[0]!r} of table {table.name!r} has the name of a lineage column",
-            hint="rename it in the source",
-        )
-    own = [Column(c.name, natural_type(c, timestamp_column)) for c in table.columns]
-    return TableSchema.of([*own, *LINEAGE.columns])
-
-
-def typed_columns(table: SourceTable, timestamp_column: str | None, target: TableSchema) -> TableSchema:
-    """Return the columns that a claim's file holds for the source's columns, with their types there.
-
-    A text column goes into a TIMESTAMP or DATE column of the target by being parsed; every other type must be
-    the target's. Raises PermanentError, with the DDL to run, where that isn't so.
-    """
-    required = [c for c in target.columns if not c.nullable]
-    if required:
-        raise PermanentError(
-            f"column {required[0].name!r} of the target table is NOT NULL, which a source can't promise",
-            hint="run ALTER TABLE … ALTER COLUMN … DROP NOT NULL, then start again",
-        )
-    typed, missing, clashes = [], [], []
-    for column in table.columns:
-        natural = natural_type(column, timestamp_column)
-        found = target.get(column.name)
-        if found is None:
-            missing.append(Column(column.name, natural))
-        elif found.type == natural or (found.type, natural) in _PARSED:
-            typed.append(Column(found.name, found.type))
-        else:
-            clashes.append(f"{column.name!r} is {found.type} there and {natural} here")
-    if clashes:
-        raise PermanentError(
-            f"the target table has other types: {'; '.join(clashes)}",
-            hint="load into another table (--table), or change the table's types",
-        )
-    if missing:
-        raise PermanentError(
-            f"the target table lacks the column {', '.join(repr(c.name) for c in missing)}",
-            hint=f"run ALTER TABLE … ADD COLUMNS ({', '.join(c.sql for c in missing)}), then start again",
-        )
-    return TableSchema.of(typed)
-
-
-_PARSED = {
-    (DeltaType.TIMESTAMP, DeltaType.STRING),
-    (DeltaType.DATE, DeltaType.STRING),
-    (DeltaType.STRING, DeltaType.TIMESTAMP),
-}
 
 
 def _nearest(name: str, there: Sequence[str], what: str) -> str:

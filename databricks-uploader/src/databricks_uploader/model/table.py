@@ -1,5 +1,6 @@
 """The schema of a target table, and the lineage columns that every table of ours has."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,20 +8,25 @@ from typing import Self
 
 
 class DeltaType(StrEnum):
-    """A Delta primitive type by its name in the Delta protocol ("Schema Serialization Format")."""
+    """A kind of Delta type by its name in the Delta protocol ("Schema Serialization Format")."""
 
+    BYTE = "byte"
+    SHORT = "short"
+    INTEGER = "integer"
     LONG = "long"
+    FLOAT = "float"
     DOUBLE = "double"
+    DECIMAL = "decimal"
     STRING = "string"
     BINARY = "binary"
     BOOLEAN = "boolean"
     DATE = "date"
     TIMESTAMP = "timestamp"
+    TIMESTAMP_NTZ = "timestamp_ntz"
 
-    @property
-    def sql(self) -> str:
-        """The type's name in Databricks SQL."""
-        return "BIGINT" if self is DeltaType.LONG else self.value.upper()
+
+_SQL = {DeltaType.BYTE: "TINYINT", DeltaType.SHORT: "SMALLINT", DeltaType.INTEGER: "INT", DeltaType.LONG: "BIGINT"}
+_DECIMAL = re.compile(r"decimal\((\d+),(-?\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,33 @@ class Column:
     nullable: bool = True
 
     @property
+    def kind(self) -> DeltaType | None:
+        """The kind of its type; None for one that holds no single value (array, map, struct, …)."""
+        name = self.type.split("(")[0]
+        return DeltaType(name) if name in set(DeltaType) else None
+
+    @property
+    def precision_and_scale(self) -> tuple[int, int]:
+        """Digits in all, and behind the point, of a DECIMAL."""
+        found = _DECIMAL.fullmatch(self.type)
+        if found is None:
+            raise ValueError(f"{self.type} is no decimal")
+        return int(found[1]), int(found[2])
+
+    @property
+    def sql_type(self) -> str:
+        """The type's name in Databricks SQL."""
+        return self.type.upper() if self.kind is None else _SQL.get(self.kind, self.type.upper())
+
+    @property
     def sql(self) -> str:
         """The column as it stands in a CREATE TABLE or ALTER TABLE statement."""
-        known = DeltaType(self.type).sql if self.type in set(DeltaType) else self.type.upper()
-        return f"`{self.name.replace('`', '``')}` {known}" + ("" if self.nullable else " NOT NULL")
+        return f"`{self.name.replace('`', '``')}` {self.sql_type}" + ("" if self.nullable else " NOT NULL")
+
+
+def decimal(precision: int, scale: int) -> str:
+    """Return the Delta name of a DECIMAL."""
+    return f"decimal({precision},{scale})"
 
 
 @dataclass(frozen=True)

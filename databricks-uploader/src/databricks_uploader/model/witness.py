@@ -15,7 +15,8 @@ MOST_TRAIL = 1_024
 WITNESSED_TEXT = 256
 """Characters of a text that a fingerprint is made of."""
 
-Values = tuple[bytes | int | float | None, ...]
+Witnessed = bytes | int | float | None
+Values = tuple[Witnessed, ...]
 """A row's values in the columns that tell it, as the source holds them; of text the first characters in UTF-8."""
 
 

@@ -8,6 +8,7 @@ from functools import singledispatch
 from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
 from databricks_uploader.model.claim import Span
+from databricks_uploader.model.columns import alteration
 from databricks_uploader.model.gaps import MOST_GAPS
 from databricks_uploader.model.position import Position
 
@@ -90,12 +91,42 @@ def _(event: events.Claimed) -> tuple[int, str]:
     level = logging.INFO if event.more else logging.DEBUG
     late = "" if isinstance(claim.span, Span) else " that came late"
     newest = "" if claim.newest is None else f", the newest of {claim.newest.isoformat()}"
-    return level, f"claimed {claim.counts.read:,} rows{late}{newest}"
+    apart = f", {claim.counts.quarantined:,} of them into quarantine" if claim.counts.quarantined else ""
+    return level, f"claimed {claim.counts.read:,} rows{late}{apart}{newest}"
+
+
+@drawn.register
+def _(event: events.Altered) -> tuple[int, str]:
+    number = "a value was" if event.values == 1 else f"{event.values:,} values were"
+    how = alteration(event.column)
+    return logging.WARNING, (
+        f"column {event.column.name!r} of {event.identity.target_table}: {number} {how}. This is told once; "
+        "`databricks-uploader state show` counts them"
+    )
+
+
+@drawn.register
+def _(event: events.Quarantined) -> tuple[int, str]:
+    reasons = "; ".join(f"{column!r} holds {reason}" for column, reason in event.example.reasons.items())
+    number, kept = ("1 row", "is") if event.rows == 1 else (f"{event.rows:,} rows", "are")
+    row = "one of them" if event.example.key is None else f"row {event.example.key}"
+    return logging.WARNING, (
+        f"{number} for {event.identity.target_table} can't be loaded and {kept} in quarantine: in {row}, column "
+        f"{reasons}. See databricks-uploader quarantine list"
+    )
+
+
+@drawn.register
+def _(event: events.ColumnsAdded) -> tuple[int, str]:
+    return logging.INFO, f"added to {event.identity.target_table}: {', '.join(map(repr, event.columns))}"
 
 
 @drawn.register
 def _(event: events.Loaded) -> tuple[int, str]:
-    return logging.INFO, f"loaded {event.rows:,} rows into {event.identity.target_table}"
+    return (
+        logging.INFO if event.rows else logging.DEBUG,
+        f"loaded {event.rows:,} rows into {event.identity.target_table}",
+    )
 
 
 @drawn.register

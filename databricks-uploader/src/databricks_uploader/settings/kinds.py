@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from databricks_uploader.model.secret import Secret
 
@@ -142,6 +144,22 @@ def _name(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        close = get_close_matches(text, available_timezones(), n=1, cutoff=0.6)
+        raise MisfitError(
+            f"takes the name of a time zone, not {text!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+        )
+    return text
+
+
+def _count(text: str) -> int:
+    count = int(text.replace("_", ""))
+    if count < 0:
+        raise ValueError(text)
+    return count
+
+
 def _path(text: str) -> Path:
     if re.match(r"[A-Za-z]:\\", text):
         raise MisfitError(f"is a Windows path: {text}; here paths look like /data/sensor.db")
@@ -166,6 +184,8 @@ _SAID_BOOLEANS = {"enum": [True, False, "yes", "no", "on", "off", 1, 0]}
 _AS_DURATION = {"type": ["number", "string"], "minimum": 0, "pattern": r"^\s*[0-9.]+\s*(ms|s|min|m|h|d|[0-9. ])*$"}
 
 NAME = Kind("NAME", "a name", _name, TEXT)
+ZONE = Kind("ZONE", "the name of a time zone such as Europe/Oslo", _zone, TEXT)
+COUNT = Kind("ROWS", "a number of rows", _count, {"type": ["integer", "string"]})
 PATH = Kind("PATH", "a path", _path, TEXT)
 BOOLEAN = Kind("BOOL", "true or false", _boolean, _SAID_BOOLEANS, shown=lambda value: str(value).lower())
 DURATION = Kind("TIME", "a time such as 30, 30s or 5m", _duration, _AS_DURATION, shown=shown_duration)

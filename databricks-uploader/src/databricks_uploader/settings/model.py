@@ -9,6 +9,7 @@ from typing import Any, Literal
 from databricks_uploader.settings import databricks, rules
 from databricks_uploader.settings.kinds import (
     BOOLEAN,
+    COUNT,
     DURATION,
     NAME,
     PATH,
@@ -16,6 +17,7 @@ from databricks_uploader.settings.kinds import (
     SECRET,
     SIZE,
     START,
+    ZONE,
     Kind,
     choice,
 )
@@ -32,6 +34,9 @@ class Settings:
     cursor: str
     start: datetime | Literal["beginning", "now"] | None
     late_arrival: float
+    source_timezone: str
+    on_new_column: Literal["add", "withhold", "stop"]
+    quarantine_max_rows: int
     databricks_table: str | None
     state_dir: Path | None
     node_id: str | None
@@ -92,9 +97,13 @@ KEYS = (
         "What rows are read in the order of; auto: the rowid, wherever there is one.", "auto"),
     Key(_SOURCE, "start", START, "Where the first start begins: beginning (unset), now, or a time."),
     Key(_SOURCE, "late_arrival", DURATION, "With cursor timestamp: how late a row may come.", "10m"),
+    Key(_SOURCE, "source_timezone", ZONE, "Time zone of times that name none.", "UTC"),
+    Key(_SOURCE, "quarantine_max_rows", COUNT, "Most rows that are set aside because they can't be loaded.", "10000"),
     Key(_TARGET, "delta_path", PATH, "Folder of local Delta tables to load into."),
     Key(_TARGET, "databricks_table", databricks.TABLE,
         "Target table without its prefix; unset: the source table's name.", short_flags=("--table",)),
+    Key(_TARGET, "on_new_column", choice("ACTION", "add", "withhold", "stop"),
+        "What becomes of a source column that the target table lacks.", "add"),
     _later(_TARGET, "create_tables", BOOLEAN, "Create target tables that are not there.", "true"),
     _later(_WORKSPACE, "databricks_host", databricks.HOST, "The workspace's host name."),
     _later(_WORKSPACE, "databricks_http_path", databricks.HTTP_PATH, "HTTP path of a SQL warehouse or a cluster."),

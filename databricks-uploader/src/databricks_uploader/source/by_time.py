@@ -1,120 +1,192 @@
 """Pages in the order of the rows' times, for tables without rowids, for views, and where a person wants it so.
 
-Times are compared as the source holds them, as text, so that an index serves; and then, parsed, one by one. Text in
-ISO 8601 sorts like the times it stands for as long as the zone is the same and up to a second, as `Z` sorts after a
-fraction: `slack` is how far the two orders may be apart.
+Times are compared as the source holds them, so that an index serves; and then, parsed, one by one. Numbers sort like
+the times that they stand for. Text in ISO 8601 does as long as the zone is the same and up to a second, as `Z` sorts
+after a fraction: `slack` is how far the two orders may be apart.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
 
 from arro3.compute import take
-from arro3.core import Array, DataType, RecordBatch
+from arro3.core import Array, DataType
 
 from databricks_uploader.errors import PermanentError
-from databricks_uploader.model.table import DeltaType
-from databricks_uploader.ports import TimedPage
+from databricks_uploader.model.columns import Pair
+from databricks_uploader.model.source import SourceColumn
+from databricks_uploader.model.table import Column, DeltaType
+from databricks_uploader.model.times import DAY_MS, FACTOR, JULIAN_EPOCH_MS, Unit
+from databricks_uploader.ports import Picked, TimedPage
+from databricks_uploader.source import exact
 from databricks_uploader.source.connection import identifier, text
-from databricks_uploader.source.pages import PageSize, told
-from databricks_uploader.source.rows import Rows
-from databricks_uploader.source.typed import ARROW
+from databricks_uploader.source.pages import Care, PageSize
+from databricks_uploader.source.plan import value_forms
+from databricks_uploader.source.rows import Raw, Rows, Unfit, values_of
+from databricks_uploader.source.typed import Way, way
 
 MOST_TIES = 65_536
+MOST_ODD = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONED = re.compile(r"[+-](?!00:?(00)?$)\d\d:?(\d\d)?$")
 _ONE_ZONE, _ANY_ZONE, _DATES = timedelta(seconds=2), timedelta(hours=26, seconds=2), timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Reads the rows of one table from a time on, a page its own transaction."""
-
-    rows: Rows
-    time: str
-    """The source's time column."""
-    telling: Sequence[str]
-    """Source columns that tell rows of the same time apart."""
-    size: PageSize
-
-    def pages(self, since: datetime | None) -> Iterator[TimedPage]:
-        """Yield pages of all rows of the time `since` or later, and of some before."""
-        ((newest, unreadable),) = self.rows.connection.rows(self._bounds())
-        if unreadable:
-            raise PermanentError(
-                f"column {self.time!r} of {self.rows.table.name!r}, in whose order the table is read, holds NULL or "
-                "what is no ISO-8601 time",
-                hint="correct these rows in the source, or read a view without them",
-            )
-        away = timedelta() if newest is None else slack(newest)
-        after = "" if since is None or newest is None else _bound(since - away, newest)
-        limit, page = self.size.first_rows, None
-        while newest is not None and (page is None or not page.last):
-            read = self.rows.connection.consistent(partial(self._next, after, limit))
-            if read is None:
-                return
-            page, after = self._page(read, away), read.up_to
-            limit = self.size.next_rows(page.rows, page.size)
-            yield page
-
-    @property
-    def _column(self) -> str:
-        return identifier(self.time)
-
-    def _bounds(self) -> str:
-        """Select the last time, and whether there are values that are no text of digits."""
-        c, source = self._column, self.rows.plan.source
-        odd = f"EXISTS (SELECT 1 {source} WHERE {c} IS NULL) OR EXISTS (SELECT 1 {source} WHERE {c} < '0') OR "
-        odd += f"EXISTS (SELECT 1 {source} WHERE {c} >= ':')"
-        return f"SELECT (SELECT max({c}) {source}), {odd}"
-
-    def _next(self, after: str, limit: int) -> "_Read | None":
-        """Read the next rows in the order of text, all of the last one's time among them; None where there is none."""
-        c, source, connection = self._column, self.rows.plan.source, self.rows.connection
-        full = f"SELECT {c} {source} WHERE {c} > {text(after)} ORDER BY {c} LIMIT 1 OFFSET {limit - 1}"
-        ((end, last),) = connection.rows(f"SELECT ({full}), (SELECT max({c}) {source} WHERE {c} > {text(after)})")
-        up_to = last if end is None else end
-        if up_to is None:
-            return None
-        where = f"{source} WHERE {c} > {text(after)} AND {c} <= {text(up_to)}"
-        ((count,),) = connection.rows(f"SELECT count(*) {where}")
-        if count > limit + MOST_TIES:
-            raise PermanentError(
-                f"more than {MOST_TIES:,} rows of {self.rows.table.name!r} are of one time",
-                hint="a table with rowids is read without regard to times: set cursor to rowid",
-            )
-        return _Read(self.rows.raw(where, count), where, count, up_to, last=up_to == last)
-
-    def _page(self, read: "_Read", away: timedelta) -> TimedPage:
-        raw, where, count = read.raw, read.rows, read.count
-        texts = raw[self.rows.plan.expression(self.time)]
-        times = texts.cast(ARROW[DeltaType.TIMESTAMP]).cast(DataType.int64())
-        if times.null_count:
-            raise PermanentError(
-                f"column {self.time!r} of {self.rows.table.name!r} holds what is no ISO-8601 time",
-                hint="correct these rows in the source, or read a view without them",
-            )
-        telling = [raw[self.rows.plan.expression(name)] for name in self.telling]
-        typed = self.rows.typed(raw, where, Array(range(1, count + 1), DataType.int64()))
-        return TimedPage(
-            list(zip(list(times.to_pylist()), told(telling, 0, count), strict=True)),
-            typed.nbytes,
-            read.last,
-            lambda indices, first: _only(typed, indices, first),
-            away,
-        )
 
 
 @dataclass(frozen=True)
 class _Read:
     """The rows of a page as they are, read in one transaction."""
 
-    raw: Mapping[str, Array]
-    rows: str
+    raw: Raw
     count: int
-    up_to: str
     last: bool
+    reached: str
+    """The last row's time, as a literal."""
+
+
+@dataclass
+class Sweep:
+    """Reads the rows of one table from a time on, a page its own transaction."""
+
+    rows: Rows
+    time: SourceColumn
+    size: PageSize
+    care: Care
+    exactly: bool = field(default=False, init=False)
+    """Whether times are looked at one by one."""
+
+    def pages(self, since: datetime | None) -> Iterator[TimedPage]:
+        """Yield pages of all rows of the time `since` or later, and of some before; first the rows out of order.
+
+        Those are NULL, and what is neither text that begins like a time nor, where times are numbers, a number.
+        """
+        odd = self._page(self._out_of_order, timedelta())
+        if odd is not None:
+            yield odd[0]
+        ((newest,),) = self.rows.connection.rows(f"SELECT max({self._column}) {self._in_order}")
+        if newest is None:
+            return
+        away = slack(newest) if self._unit is None else timedelta()
+        after = None if since is None else self._bound(since - away, newest)
+        limit, last = self.size.first_rows, False
+        while not last:
+            found = self._page(partial(self._next, after, limit), away)
+            if found is None:
+                return
+            page, after = found
+            limit, last = self.size.next_rows(page.rows, page.size), page.last
+            yield page
+
+    @cached_property
+    def _unit(self) -> Unit | None:
+        return self.rows.units.get(self.time.name)
+
+    @cached_property
+    def _pair(self) -> Pair:
+        return Pair(self.time, Column(self.time.name, DeltaType.TIMESTAMP, nullable=False))
+
+    @cached_property
+    def _way(self) -> Way:
+        return way(self._pair, self._unit, self.rows.zone)
+
+    @property
+    def _column(self) -> str:
+        return identifier(self.time.name)
+
+    # No literal here is one that the column's affinity would make a number.
+
+    @property
+    def _in_order(self) -> str:
+        """FROM and WHERE of the rows that sort by time."""
+        where = f"{self._column} >= '/~' AND {self._column} < ':'" if self._unit is None else f"{self._column} < ''"
+        return f"{self.rows.plan.source} WHERE {where}"
+
+    def _out_of_order(self) -> _Read | None:
+        c = self._column
+        odd = f"{c} < '/~' OR {c} >= ':'" if self._unit is None else f"{c} >= ''"
+        return self._read(f"{self.rows.plan.source} WHERE ({c} IS NULL OR {odd})", MOST_ODD, last=False, reached="")
+
+    def _bound(self, moment: datetime, like: object) -> str:
+        """Return a literal that sorts before all times from `moment` on, `like` being one of the column."""
+        if self._unit is None:
+            return text(_text_bound(moment, str(like)))
+        microseconds = (moment - _EPOCH) // timedelta(microseconds=1) - 1
+        if self._unit is Unit.JULIAN_DAY:
+            return repr((microseconds / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS)
+        return str(microseconds * 1_000) if self._unit is Unit.NANOSECONDS else repr(microseconds / FACTOR[self._unit])
+
+    def _next(self, after: str | None, limit: int) -> _Read | None:
+        """Read the next rows in order, all of the last one's time among them; None where there is none."""
+        c, connection = self._column, self.rows.connection
+        where = self._in_order + ("" if after is None else f" AND {c} > {after}")
+        if self.care.needed:
+            found = connection.rows(f"{self.rows.plan.sizes(where, c)} ORDER BY {c} LIMIT {limit}")
+            sizes = [size for _, size in found]
+            self.care.saw(sizes)
+            limit = self.size.fitting(sizes)
+        full = f"SELECT {c} {where} ORDER BY {c} LIMIT 1 OFFSET {limit - 1}"
+        ((end, last),) = connection.rows(f"SELECT ({full}), (SELECT max({c}) {where})")
+        up_to = last if end is None else end
+        if up_to is None:
+            return None
+        reached = text(up_to) if isinstance(up_to, str) else repr(up_to)
+        return self._read(f"{where} AND {c} <= {reached}", limit + MOST_TIES, last=up_to == last, reached=reached)
+
+    def _read(self, where: str, at_most: int, *, last: bool, reached: str) -> _Read | None:
+        ((count,),) = self.rows.connection.rows(f"SELECT count(*) {where}")
+        if count > at_most:
+            raise PermanentError(
+                f"more than {min(at_most, MOST_TIES):,} rows of {self.rows.table.name!r} are of one time, or of none",
+                hint="a table with rowids is read without regard to times: set cursor to rowid",
+            )
+        times = value_forms(self.time)[0] if self.exactly else {self._way.expression: self._way.literal}
+        return _Read(self.rows.read(where, count, times), count, last, reached) if count else None
+
+    def _page(self, read_once: Callable[[], _Read | None], away: timedelta) -> tuple[TimedPage, str] | None:
+        """Read a page, and again where it must be read more exactly; return it, and how far it reaches."""
+        while True:
+            read = self.rows.connection.consistent(read_once)
+            if read is None:
+                return None
+            times = self._times(read.raw)
+            if times is None:
+                continue
+            reasons = {i: {self.time.name: time} for i, time in enumerate(times) if isinstance(time, str)}
+            if self.rows.sorted_out(read.raw, _counted(1, read.count), reasons) is not None:
+                break
+        told = self.rows.telling(read.raw)(0, read.count)
+        page = TimedPage(
+            [(None if isinstance(time, str) else time, values) for time, values in zip(times, told, strict=True)],
+            sum(array.nbytes for array in read.raw.values()),
+            read.last,
+            partial(self._only, read.raw, reasons),
+            away,
+            dict(self.rows.units),
+        )
+        return page, read.reached
+
+    def _times(self, raw: Raw) -> Sequence[int | str] | None:
+        """Return the rows' times in µs since 1970, or why one has none; None where they must be read exactly."""
+        if not self.exactly:
+            typed = self._way.typed(raw[self._way.expression], None)
+            self.exactly = typed is None
+            return None if typed is None else list(typed.column.cast(DataType.int64()).to_pylist())
+        values = values_of([raw[form] for form in value_forms(self.time)[0]])
+        rule = exact.rule(self._pair.target, self._unit, self.rows.zone, values)
+        outcomes = [rule(value, None) if value is not None else "NULL, and is the time to order by" for value in values]
+        return [outcome if isinstance(outcome, str) else int(str(outcome.value)) for outcome in outcomes]
+
+    def _only(self, raw: Raw, reasons: Unfit, indices: Sequence[int], first: int) -> Picked:
+        """Return some of the rows, numbered from `first` on."""
+        chosen = Array(list(indices), DataType.uint32())
+        some = {expression: take(array, chosen) for expression, array in raw.items()}
+        unfit = {new: reasons[old] for new, old in enumerate(indices) if old in reasons}
+        sorted_out = self.rows.sorted_out(some, _counted(first, len(indices)), unfit)
+        if sorted_out is None:
+            raise RuntimeError("rows that fitted in a page do not fit by themselves")
+        apart = {i: replace(row, key=None) for i, row in sorted_out.quarantined.items()}
+        return Picked(sorted_out.columns, sorted_out.altered, apart)
 
 
 def slack(newest: str) -> timedelta:
@@ -124,16 +196,12 @@ def slack(newest: str) -> timedelta:
     return _ANY_ZONE if _ZONED.search(newest[10:]) else _ONE_ZONE
 
 
-def _bound(time: datetime, like: str) -> str:
+def _text_bound(time: datetime, like: str) -> str:
     """Return a text that sorts before those of all times from `time` on, `like` being one."""
     if len(like) <= len("2026-01-01"):
         return time.strftime("%Y-%m-%d")
     return time.strftime(f"%Y-%m-%d{like[10]}%H:%M:%S")
 
 
-def _only(typed: RecordBatch, indices: Sequence[int], first: int) -> RecordBatch:
-    """Return some of the rows, numbered from `first` on."""
-    chosen = Array(list(indices), DataType.uint32())
-    *columns, _ = (take(column, chosen) for column in typed.columns)
-    numbers = Array(range(first, first + len(indices)), DataType.int64())
-    return RecordBatch.from_arrays([*columns, numbers], schema=typed.schema)
+def _counted(first: int, count: int) -> Array:
+    return Array(range(first, first + count), DataType.int64())

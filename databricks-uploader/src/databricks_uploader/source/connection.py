@@ -53,6 +53,7 @@ class Connection:
         self._connection: AdbcConnection
         self._unmoved: Callable[[], bool]
         self._log = False
+        self.utf8 = True
         self._written: int | None = None
 
     def __enter__(self) -> Self:
@@ -138,8 +139,12 @@ class Connection:
             database = self._opened.enter_context(AdbcDatabase(driver=_DRIVER, uri=uri))
             self._connection = self._opened.enter_context(AdbcConnection(database))
         self._execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", 1)
-        mode = self._first_batch("PRAGMA journal_mode", 1)
-        self._log = mode is not None and mode.column(0)[0].as_py() == "wal"
+        self._log = self._pragma("journal_mode") == "wal"
+        self.utf8 = self._pragma("encoding") == "UTF-8"
+
+    def _pragma(self, name: str) -> str | None:
+        found = self._first_batch(f"PRAGMA {name}", 1)
+        return None if found is None else str(found.column(0)[0].as_py())
 
     def _look_at_rest(self, real: Path) -> bool:
         """Whether the database is at rest; if so, `_unmoved` tells from now on whether it still is as it was."""

@@ -1,21 +1,22 @@
 """Pages in the order of rowids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from time import monotonic
 
 from arro3.compute import max as largest
 from arro3.compute import min as smallest
 from arro3.core import Array
 
+from databricks_uploader.errors import TransientError
 from databricks_uploader.model.gaps import Range, absent
-from databricks_uploader.model.witness import WITNESSED_TEXT, Values
+from databricks_uploader.model.witness import Values
 from databricks_uploader.ports import Look, Page, Reading
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import Connection
-from databricks_uploader.source.rows import Rows
+from databricks_uploader.source.rows import Raw, Rows, SortedOut, only
 
 
 @dataclass(frozen=True)
@@ -33,25 +34,50 @@ class PageSize:
         fitting = self.size * max(rows, 1) // max(size, 1)
         return max(1, min(self.rows, 8 * max(rows, 1), fitting))
 
+    def fitting(self, sizes: Sequence[int]) -> int:
+        """Return how many rows of these bytes make a page: at least one."""
+        return max(1, sum(size <= self.size for size in accumulate(sizes)))
+
+
+@dataclass
+class Care:
+    """Whether rows may be wide: then their bytes are asked for before they are read, at a seventh of the time.
+
+    Once so many rows in a row were narrow, the rest of a backlog is taken to be so.
+    """
+
+    narrow_rows: int = 0
+
+    @property
+    def needed(self) -> bool:
+        """Whether to ask."""
+        return self.narrow_rows < _MANY_ROWS
+
+    def saw(self, sizes: Sequence[int]) -> None:
+        """Take in the bytes of rows."""
+        self.narrow_rows = self.narrow_rows + len(sizes) if max(sizes, default=0) <= _NARROW else 0
+
+
+_MANY_ROWS = 100_000
+_NARROW = 16 << 10
+
 
 @dataclass(frozen=True)
 class _Read:
     """The rows of a page as they are, read in one transaction."""
 
-    raw: Mapping[str, Array]
-    rows: str
-    """FROM and WHERE."""
+    raw: Raw
     up_to: int
     last: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
     """Reads pages of one table, each read in a transaction that ends before the rows are looked at."""
 
     rows: Rows
-    witness_columns: Sequence[str]
     size: PageSize
+    care: Care
 
     def reading(self, after: int | None, witnesses: Sequence[int], gaps: Sequence[Range]) -> Reading:
         """Look at the table, and read late rows, or else those after a rowid, in the same transaction."""
@@ -61,11 +87,13 @@ class Reader:
             return look, self._late(look.late) if look.late else self._following(after, self.size.first_rows)
 
         look, read = self.rows.connection.consistent(both)
-        if read is None:
+        while read is not None and (sorted_out := self._sorted_out(read)) is None:
+            look, read = self.rows.connection.consistent(both)
+        if read is None or sorted_out is None:
             return Reading(look, iter(()))
         if look.late:
-            return Reading(look, iter([self._page(read)[0]]))
-        page = self._following_page(after, read)
+            return Reading(look, iter([self._page(read, sorted_out)]))
+        page = self._following_page(after, read, sorted_out)
         return Reading(look, chain([page], self._rest(page)))
 
     def _rest(self, page: Page) -> Iterator[Page]:
@@ -73,79 +101,94 @@ class Reader:
         while not page.last:
             limit = self.size.next_rows(page.rows, page.size)
             ((newest, values),) = page.tail(1)
-            same = plans.still(self.rows.table, self.witness_columns, newest, values)
-            began_s = monotonic()
-            read = self.rows.connection.consistent(partial(self._following, page.up_to, limit, same))
-            self.rows.connection.give_way(monotonic() - began_s)
-            if read is None:
+            same = plans.still(self.rows.table, self.rows.told_by, newest, values)
+            following = self._read(partial(self._following, page.up_to, limit, same))
+            if following is None:
                 return
-            yield (page := self._following_page(page.up_to, read))
+            yield (page := self._following_page(page.up_to, *following))
+
+    def _read(self, once: Callable[[], _Read | None]) -> tuple[_Read, SortedOut] | None:
+        """Read rows, and again where they must be read more exactly."""
+        while True:
+            began_s = monotonic()
+            read = self.rows.connection.consistent(once)
+            self.rows.connection.give_way(monotonic() - began_s)
+            sorted_out = None if read is None else self._sorted_out(read)
+            if read is None:
+                return None
+            if sorted_out is not None:
+                return read, sorted_out
 
     def _look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
-        connection, plan = self.rows.connection, self.rows.plan
-        ((oldest, counter, schema_version),) = connection.rows(plans.ids(self.rows.table))
-        late = connection.rows(plan.late(gaps, self.size.rows)) if gaps else []
-        return Look(self._found(witnesses), oldest, counter, schema_version, tuple(sorted(key for (key,) in late)))
+        connection, plan, table = self.rows.connection, self.rows.plan, self.rows.table
+        ((oldest, counter, schema_version),) = connection.rows(plans.ids(table))
+        if table.schema_version not in (None, schema_version):
+            raise TransientError(f"{table.name!r} changes while it is read", hint="it is tried again")
+        late = sorted(key for (key,) in connection.rows(plan.late(gaps, self.size.rows))) if gaps else []
+        if late:
+            sizes = dict(connection.rows(plan.sizes(plan.named(late), plan.key)))
+            late = late[: self.size.fitting([sizes[key] for key in late])]
+        return Look(self._found(witnesses), oldest, counter, schema_version, tuple(late))
 
     def _late(self, keys: Sequence[int]) -> _Read:
-        rows = self.rows.plan.named(keys)
-        return _Read(self.rows.raw(rows, len(keys)), rows, keys[-1], last=False)
+        return _Read(self.rows.read(self.rows.plan.named(keys), len(keys)), keys[-1], last=False)
 
     def _following(self, after: int | None, limit: int, same: str = "1") -> _Read | None:
         """Read the next `limit` rows after the rowid `after`; None where there is none, or `same` is not true."""
-        full, newest, same_as_before = self.rows.connection.rows(self.rows.plan.end(after, limit, same))[0]
+        connection, plan = self.rows.connection, self.rows.plan
+        full, newest, same_as_before = connection.rows(plan.end(after, limit, same))[0]
         if newest is None or not same_as_before:
             return None
         up_to = newest if full is None else full
-        rows = self.rows.plan.following(after, up_to)
-        return _Read(self.rows.raw(rows, limit), rows, up_to, last=full is None)
+        if self.care.needed:
+            found = connection.rows(f"{plan.sizes(plan.following(after, up_to), plan.key)} ORDER BY {plan.key}")
+            sizes = [size for _, size in found]
+            self.care.saw(sizes)
+            up_to, _ = found[self.size.fitting(sizes) - 1]
+        read = self.rows.read(plan.following(after, up_to), limit)
+        return _Read(read, up_to, last=up_to == newest)
 
-    def _following_page(self, after: int | None, read: _Read) -> Page:
-        page, keys = self._page(read)
-        ranges, more = absent(after, _sorted(keys))
-        return replace(page, absent=ranges, absent_more=more)
+    def _sorted_out(self, read: _Read) -> SortedOut | None:
+        return self.rows.sorted_out(read.raw, read.raw[self.rows.plan.key])
+
+    def _following_page(self, after: int | None, read: _Read, sorted_out: SortedOut) -> Page:
+        ranges, more = absent(after, _sorted(read.raw[self.rows.plan.key]))
+        return replace(self._page(read, sorted_out), absent=ranges, absent_more=more)
 
     def _found(self, keys: Sequence[int]) -> Mapping[int, Values]:
         if not keys:
             return {}
-        rows = plans.witnessed(self.rows.table, self.witness_columns, self.rows.plan.named(keys))
+        rows = plans.witnessed(self.rows.table, self.rows.told_by, self.rows.plan.named(keys))
         return dict(witness_values(self.rows.connection, rows, at_most=len(keys)))
 
-    def _page(self, read: _Read) -> tuple[Page, Array]:
-        """Return a page, and its rowids."""
-        raw, keys = read.raw, read.raw[self.rows.plan.key]
-        typed = self.rows.typed(raw, read.rows, keys)
-        telling = [raw[self.rows.plan.expression(name)] for name in self.witness_columns]
+    def _page(self, read: _Read, sorted_out: SortedOut) -> Page:
+        keys, tail = read.raw[self.rows.plan.key], self.rows.telling(read.raw)
 
-        def tail(count: int) -> Sequence[tuple[int, Values]]:
+        def newest(count: int) -> Sequence[tuple[int, Values]]:
             start = max(0, len(keys) - count)
-            return list(zip(list(keys.slice(start).to_pylist()), told(telling, start, len(keys)), strict=True))
+            return list(zip(list(keys.slice(start).to_pylist()), tail(start, len(keys)), strict=True))
 
-        newest = self.rows.newest(typed)
-        return Page(typed, len(keys), typed.nbytes, read.up_to, newest, read.last, (), 0, tail), keys
-
-
-def told(columns: Sequence[Array], start: int, end: int) -> Sequence[Values]:
-    """Return the values of some rows as witnesses hold them."""
-    values = [[_as_witnessed(v) for v in column.slice(start, end - start).to_pylist()] for column in columns]
-    return list(zip(*values, strict=True)) if values else [()] * (end - start)
+        return Page(
+            sorted_out.columns,
+            rows=len(keys),
+            size=sorted_out.size,
+            up_to=read.up_to,
+            newest=self.rows.newest(sorted_out.columns),
+            last=read.last,
+            absent=(),
+            absent_more=0,
+            tail=newest,
+            altered=sorted_out.altered,
+            quarantined=sorted_out.quarantined,
+            units=dict(self.rows.units),
+        )
 
 
 def witness_values(connection: Connection, select: str, *, at_most: int) -> Iterator[tuple[int, Values]]:
     """Yield rowid and witness values of a `plan.witnessed` select, in its order."""
     _, *rows = connection.rows(select, at_most=at_most + 1)
     for key, *three in rows:
-        yield key, tuple(_only(three[i : i + 3]) for i in range(0, len(three), 3))
-
-
-def _only(values: Sequence[bytes | int | float | None]) -> bytes | int | float | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _as_witnessed(value: str | bytes | int | float | None) -> bytes | int | float | None:
-    if isinstance(value, str):
-        return value[:WITNESSED_TEXT].encode()
-    return value[:WITNESSED_TEXT] if isinstance(value, bytes) else value
+        yield key, tuple(only(three[i : i + 3]) for i in range(0, len(three), 3))
 
 
 def _sorted(keys: Array) -> Sequence[int]:

@@ -1,25 +1,19 @@
-"""The SELECTs of one table with rowids: what is looked at, and what a page is made of."""
+"""The SELECTs of one table: what is looked at, and what a page is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from databricks_uploader.model.gaps import LOWEST, Range
-from databricks_uploader.model.source import SourceColumn, SourceTable
-from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.source import SourceColumn, SourceTable, telling_columns
 from databricks_uploader.model.witness import WITNESSED_TEXT, Values
 from databricks_uploader.source.connection import identifier, quoted, text
-from databricks_uploader.source.typed import WAYS, Way
+from databricks_uploader.source.typed import Way
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """One column: its SQL expression in the source, its name at the target, its way."""
-
-    expression: str
-    name: str
-    type: str
-    way: Way
+_VERSION = "(SELECT schema_version FROM pragma_schema_version) = {}"
+MOST_EXPRESSIONS = 1_500
+"""In one SELECT; SQLite takes 2,000 (https://sqlite.org/limits.html)."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +21,12 @@ class Plan:
     """What is asked of one table."""
 
     table: SourceTable
-    wanted: tuple[Wanted, ...]
-
-    @classmethod
-    def of(cls, table: SourceTable, columns: TableSchema) -> "Plan":
-        """Plan to read columns of these names, each by the way of its type at the target."""
-        sources = {c.name: table.get(c.name) for c in columns.columns}
-        return cls(table, tuple(
-            Wanted(_expression(source), c.name, c.type, WAYS[c.type])
-            for c in columns.columns if (source := sources[c.name]) is not None
-        ))  # fmt: skip
+    ways: tuple[Way, ...]
 
     @cached_property
     def key(self) -> str:
         """The rowid, as an expression; NULL where there is none."""
         return rowid(self.table)
-
-    def expression(self, name: str) -> str:
-        """Return what a page selects for the source column (or rowid) of that name."""
-        column = self.table.get(name)
-        return identifier(name) if column is None else _expression(column)
 
     @property
     def source(self) -> str:
@@ -55,10 +35,9 @@ class Plan:
 
     @cached_property
     def selected(self) -> Mapping[str, str]:
-        """The expressions of a page, each with a literal of its type: the columns, the key, what the driver hides."""
-        hidden = " OR ".join(unfit(w) for w in self.wanted if w.way.hidden)
-        columns = {w.expression: w.way.literal for w in self.wanted}
-        return columns | {self.key: "0"} | ({hidden: "0"} if hidden else {})
+        """The expressions of a page, each with a literal of its type: the key, the columns, what the driver hides."""
+        guards = {way.guard: "0" for way in self.ways if way.guard is not None}
+        return {self.key: "0"} | {way.expression: way.literal for way in self.ways} | guards
 
     def end(self, after: int | None, limit: int, same: str = "1") -> str:
         """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`."""
@@ -77,17 +56,25 @@ class Plan:
             f"FROM {_values('named', [(key,) for key in keys])} CROSS JOIN {self._t} WHERE {self.key} = named.column1"
         )
 
-    def page(self, rows: str) -> str:
+    def pages(self, selected: Mapping[str, str], rows: str) -> Iterator[str]:
         """Select rows behind a first row of literals, without which a column that is all NULL would be typed INT64.
 
-        No ORDER BY and LIMIT: under a UNION they would copy each row once more (15 % of the time).
+        No ORDER BY where one SELECT will do: under a UNION it would copy each row once more (15 % of the time).
         """
-        literals, values = ", ".join(self.selected.values()), ", ".join(self.selected)
-        return f"SELECT {literals} UNION ALL SELECT {values} {rows}"
+        several = len(selected) > MOST_EXPRESSIONS
+        expressions = iter(selected.items())
+        while part := dict(islice(expressions, MOST_EXPRESSIONS)):
+            literals, values = ", ".join(part.values()), ", ".join(part)
+            if several:
+                yield f"SELECT {literals} UNION ALL SELECT * FROM (SELECT {values} {rows} ORDER BY {self._order})"
+            else:
+                yield f"SELECT {literals} UNION ALL SELECT {values} {rows}"
 
-    def odd(self, column: Wanted, rows: str) -> str:
-        """Select key and storage class of one of the rows whose value is of a class that does not fit."""
-        return f"SELECT {self.key}, typeof({column.expression}) {rows} AND {unfit(column)} LIMIT 1"
+    def sizes(self, rows: str, order: str) -> str:
+        """Select `order` and the bytes of rows, which are known without reading them."""
+        values = [identifier(c.name) for c in self.table.columns]
+        size = _sum([f"CASE WHEN typeof({v}) IN ('text', 'blob') THEN octet_length({v}) ELSE 8 END" for v in values])
+        return f"SELECT {order}, {size} {rows}"
 
     def late(self, gaps: Sequence[Range], limit: int) -> str:
         """Select rowids of rows that came into gaps."""
@@ -95,6 +82,10 @@ class Plan:
             f"SELECT {self.key} FROM {_values('gap', gaps)} CROSS JOIN {self._t} "
             f"WHERE {self.key} BETWEEN gap.column1 AND gap.column2 LIMIT {limit}"
         )
+
+    @property
+    def _order(self) -> str:
+        return ", ".join(identifier(name) for name in telling_columns(self.table))
 
     @property
     def _t(self) -> str:
@@ -113,38 +104,60 @@ def ids(table: SourceTable) -> str:
     return f"SELECT {oldest}, {counter}, (SELECT schema_version FROM pragma_schema_version)"
 
 
+def value_forms(column: SourceColumn) -> tuple[Mapping[str, str], str]:
+    """Return what tells a value of a column exactly, each expression with a literal of its type; and its text.
+
+    They are its storage class, the value in that of four columns which is of its class, and SQLite's text of a number.
+    """
+    c = identifier(column.name)
+    forms = {f"typeof({c})": "''"}
+    for kind, literal in (("integer", "0"), ("real", "0.0"), ("text", "''"), ("blob", "x''")):
+        forms[f"CASE typeof({c}) WHEN '{kind}' THEN {c} END"] = literal
+    return forms, f"CASE WHEN typeof({c}) IN ('integer', 'real') THEN CAST({c} AS TEXT) END"
+
+
+def witness_forms(table: SourceTable, name: str) -> Mapping[str, str]:
+    """Return three columns, one of which holds a source column's witness value, each with a literal of its type."""
+    c = expression(table, name)
+    return {
+        f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN {_beginning(c)} END": "x''",
+        f"CASE typeof({c}) WHEN 'integer' THEN {c} END": "0",
+        f"CASE typeof({c}) WHEN 'real' THEN {c} END": "0.0",
+    }
+
+
 def witnessed(table: SourceTable, columns: Sequence[str], rows: str) -> str:
     """Select rowid and witness values of rows, each value in the one of three columns that is of its class.
 
     The first row is one of literals: it types the columns, whatever the table holds.
     """
-    three = ", ".join(
-        f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN {_beginning(c)} END, "
-        f"CASE typeof({c}) WHEN 'integer' THEN {c} END, CASE typeof({c}) WHEN 'real' THEN {c} END"
-        for c in _expressions(table, columns)
-    )
-    literals = "".join(", x'', 0, 0.0" for _ in columns)
-    return f"SELECT 0{literals} UNION ALL SELECT {rowid(table)}{', ' if three else ''}{three} {rows}"
+    forms = [pair for name in columns for pair in witness_forms(table, name).items()]
+    literals = "".join(f", {literal}" for _, literal in forms)
+    values = "".join(f", {form}" for form, _ in forms)
+    return f"SELECT 0{literals} UNION ALL SELECT {rowid(table)}{values} {rows}"
 
 
 def still(table: SourceTable, columns: Sequence[str], key: int, values: Values) -> str:
     """Tell in SQL whether a row has its witness values still; NULL where it is gone."""
-    there = zip(_expressions(table, columns), values, strict=True)
-    same = [f"{_beginning(c) if isinstance(v, bytes) else c} IS {_literal(v)}" for c, v in there]
+    there = zip((expression(table, name) for name in columns), values, strict=True)
+    version = [] if table.schema_version is None else [_VERSION.format(table.schema_version)]
+    same = version + [f"{_beginning(c) if isinstance(v, bytes) else c} IS {_literal(v)}" for c, v in there]
     return f"(SELECT {' AND '.join(same) or '1'} FROM {quoted(table.name)} t WHERE {rowid(table)} = {key})"
 
 
-def unfit(column: Wanted) -> str:
-    """Tell in SQL whether a value is of another storage class than its column's."""
-    return f"typeof({column.expression}) NOT IN ('null', '{column.way.storage_class}')"
+def expression(table: SourceTable, name: str) -> str:
+    """Return how witnesses see a source column (or the rowid): one without a type as text."""
+    column = table.get(name)
+    undeclared = column is not None and not column.declared
+    return f"CAST({identifier(name)} AS TEXT)" if undeclared else identifier(name)
 
 
-def _expression(column: SourceColumn) -> str:
-    return identifier(column.name) if column.declared else f"CAST({identifier(column.name)} AS TEXT)"
-
-
-def _expressions(table: SourceTable, columns: Sequence[str]) -> Sequence[str]:
-    return [_expression(table.get(name) or SourceColumn(name, "")) for name in columns]
+def _sum(terms: Sequence[str]) -> str:
+    """Add terms in a tree, whose depth SQLite limits."""
+    if len(terms) < 3:  # noqa: PLR2004  (a pair)
+        return " + ".join(terms)
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])}) + ({_sum(terms[half:])})"
 
 
 def _beginning(expression: str) -> str:

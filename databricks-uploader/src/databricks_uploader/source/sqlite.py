@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from arro3.core import Array, DataType
-
-from databricks_uploader.errors import ConfigError
+from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import Notice, Tell
+from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import LOWEST
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import (
     SourceColumn,
     SourceTable,
@@ -20,17 +21,19 @@ from databricks_uploader.model.source import (
     telling_columns,
     timestamp_candidates,
 )
-from databricks_uploader.model.table import DeltaType, TableSchema
+from databricks_uploader.model.table import Column, DeltaType
+from databricks_uploader.model.times import TimeColumn, Unit, plausible, unit_of
 from databricks_uploader.model.witness import Values
 from databricks_uploader.ports import Reading, TimedPage
-from databricks_uploader.source import pages, plan
+from databricks_uploader.source import exact, pages, plan
 from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
-from databricks_uploader.source.rows import Rows
+from databricks_uploader.source.rows import Rows, values_of
 from databricks_uploader.source.signature import Signature, signature
-from databricks_uploader.source.typed import ARROW
+from databricks_uploader.source.typed import UTC
 
 _SAMPLE_ROWS = 100
+_MOST_VALUES = 100_000
 _ROWID_NAMES = ("rowid", "oid", "_rowid_")
 
 
@@ -42,37 +45,47 @@ class SqliteSource:
     tell: Tell
     table_name: str | None = None
     timestamp_name: str | None = None
+    zone: str = UTC
+    """Of times without one: its name in the IANA database."""
     page_size: pages.PageSize = field(default_factory=pages.PageSize)
+    _care: pages.Care = field(default_factory=pages.Care, init=False)
     _asked: Signature | None = field(default=None, init=False)
     _read: Signature | None = field(default=None, init=False)
 
     def table(self) -> SourceTable:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
         with connect(self.path, self.tell) as connection:
-            kinds = _tables(connection)
-            tables = [name for name, kind in kinds.items() if kind != "view" or self.table_name is not None]
-            name = choose_table(self.table_name, tables, str(self.path))
-            if name is None:
-                raise _several(connection, tables, self.path)
-            return _described(connection, name, kinds[name])
+            return connection.consistent(partial(self._table, connection))
 
-    def timestamp_column(self, table: SourceTable) -> str | None:
+    def _table(self, connection: Connection) -> SourceTable:
+        kinds = _tables(connection)
+        tables = [name for name, kind in kinds.items() if kind != "view" or self.table_name is not None]
+        name = choose_table(self.table_name, tables, str(self.path))
+        if name is None:
+            raise _several(connection, tables, self.path)
+        return _described(connection, name, kinds[name])
+
+    def time_column(self, table: SourceTable) -> TimeColumn | None:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
         if self.timestamp_name is not None:
-            chosen = configured_timestamp(table, self.timestamp_name)
+            name = configured_timestamp(table, self.timestamp_name)
             with connect(self.path, self.tell) as connection:
-                if not _holds_times(connection, table, chosen):
-                    raise ConfigError(
-                        f"column {chosen!r} of table {table.name!r} does not hold ISO-8601 times",
-                        hint="name another with --timestamp-col (timestamp_col in YAML)",
-                    )
+                chosen = _time_column(connection, table, name, self.zone)
+            if chosen is None:
+                raise ConfigError(
+                    f"column {name!r} of table {table.name!r} holds no times: neither ISO-8601 nor numbers of a known "
+                    "unit",
+                    hint="name another with --timestamp-col (timestamp_col in YAML)",
+                )
             return chosen
         with connect(self.path, self.tell) as connection:
             for candidate in timestamp_candidates(table):
-                if _holds_times(connection, table, candidate):
-                    self.tell(Notice(f"column {candidate!r} of {table.name!r} holds the rows' time"))
-                    return candidate
-                self.tell(Notice(f"column {candidate!r} of {table.name!r} does not hold ISO-8601 times: passed over"))
+                found = _time_column(connection, table, candidate, self.zone)
+                if found is not None:
+                    unit = "" if found.unit is None else f" ({_UNITS[found.unit]})"
+                    self.tell(Notice(f"column {candidate!r} of {table.name!r} holds the rows' time{unit}"))
+                    return found
+                self.tell(Notice(f"column {candidate!r} of {table.name!r} does not hold times: passed over"))
         self.tell(Notice(f"no column of {table.name!r} holds the rows' time"))
         return None
 
@@ -88,7 +101,7 @@ class SqliteSource:
             return None if key is None else int(key)
 
     def row(
-        self, table: SourceTable, key: int, columns: Sequence[str], timestamp_column: str | None
+        self, table: SourceTable, key: int, columns: Sequence[str], time: TimeColumn | None
     ) -> tuple[Values, datetime | None]:
         """Return the witness values and the time of the row with that rowid; KeyError where there is no such row."""
         where = f"FROM {quoted(table.name)} t WHERE {plan.rowid(table)} = {key}"
@@ -96,25 +109,26 @@ class SqliteSource:
 
             def both() -> tuple[Values, datetime | None]:
                 found = dict(pages.witness_values(connection, plan.witnessed(table, columns, where), at_most=1))
-                times = connection.rows(f"SELECT {identifier(timestamp_column)} {where}") if timestamp_column else []
-                return found[key], _parsed([times[0][0]])[0] if times else None
+                times = [] if time is None else _moments(connection, table, time, where, self.zone)
+                return found[key], next(iter(times), None)
 
             return connection.consistent(both)
 
-    def row_before(self, table: SourceTable, timestamp_column: str | None, time: datetime | None) -> int | None:
-        """Return the rowid of the row before the first one of that time or later (None: of the newest row)."""
+    def row_before(self, table: SourceTable, time: TimeColumn | None, moment: datetime | None) -> int | None:
+        """Return the rowid of the row before the first one of that moment or later (None: of the newest row)."""
         key, source = plan.rowid(table), f"FROM {quoted(table.name)} t"
         with connect(self.path, self.tell) as connection:
-            if time is None or timestamp_column is None:
+            if moment is None or time is None:
                 newest: int | None = connection.rows(f"SELECT max({key}) {source}")[0][0]
                 return newest
             before = None
-            while rows := connection.rows(
-                f"SELECT {key}, {identifier(timestamp_column)} {source} "
-                f"{'' if before is None else f'WHERE {key} > {before}'} ORDER BY {key} LIMIT {self.page_size.rows}"
+            while keys := connection.rows(
+                f"SELECT {key} {source} {'' if before is None else f'WHERE {key} > {before}'} "
+                f"ORDER BY {key} LIMIT {self.page_size.rows}"
             ):
-                for (row, _), found in zip(rows, _parsed([text for _, text in rows]), strict=True):
-                    if found is not None and found >= time:
+                rows = f"{source} WHERE {key} BETWEEN {keys[0][0]} AND {keys[-1][0]} ORDER BY {key}"
+                for (row,), found in zip(keys, _moments(connection, table, time, rows, self.zone), strict=False):
+                    if found is not None and found >= moment:
                         return before
                     before = row
             return before
@@ -136,26 +150,44 @@ class SqliteSource:
     def nothing_new(self) -> None:
         """Keep in mind that all was read that was there when `unchanged` was asked last."""
         self._read = self._asked
+        self._care = pages.Care()
 
     @contextmanager
     def reading(
-        self, table: SourceTable, columns: TableSchema, position: Position, witnesses: Sequence[int]
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
     ) -> Iterator[Reading]:
         """Look at the table and read what is to be claimed next over one connection."""
         with connect(self.path, self.tell) as connection:
-            rows = Rows(connection, table, columns, position.timestamp_column)
-            reader = pages.Reader(rows, position.witness_columns, self.page_size)
-            yield reader.reading(position.cursor, witnesses, position.gaps.ranges)
+            rows = self._rows(connection, table, columns, position, position.witness_columns)
+            yield pages.Reader(rows, self.page_size, self._care).reading(
+                position.cursor, witnesses, position.gaps.ranges
+            )
 
     @contextmanager
     def sweep(
-        self, table: SourceTable, columns: TableSchema, position: Position, since: datetime | None
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> Iterator[Iterator[TimedPage]]:
         """Read all rows of a time on, and some before, over one connection."""
+        time = table.get(position.witness_columns[0])
+        if time is None:
+            raise PermanentError(
+                f"column {position.witness_columns[0]!r} of {table.name!r}, in whose order it is read, is gone",
+                hint="give it back; or load into another table (--table), in the order of another column",
+            )
         with connect(self.path, self.tell) as connection:
-            rows = Rows(connection, table, columns, position.timestamp_column)
-            (time,) = position.witness_columns
-            yield Sweep(rows, time, telling_columns(table), self.page_size).pages(since)
+            rows = self._rows(connection, table, columns, position, telling_columns(table))
+            rows.in_order_of = time.name
+            yield Sweep(rows, time, self.page_size, self._care).pages(since)
+
+    def _rows(
+        self,
+        connection: Connection,
+        table: SourceTable,
+        pairs: Sequence[Pair],
+        position: Position,
+        told_by: Sequence[str],
+    ) -> Rows:
+        return Rows(connection, table, pairs, position.timestamp_column, self.zone, dict(position.units), told_by)
 
 
 def _tables(connection: Connection) -> dict[str, str]:
@@ -172,15 +204,22 @@ def _described(connection: Connection, name: str, kind: str) -> SourceTable:
     listed = connection.rows(
         f"SELECT name, type, pk FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid"
     )
+    ((version,),) = connection.rows("SELECT schema_version FROM pragma_schema_version")
     columns = tuple(SourceColumn(column, declared) for column, declared, _ in listed)
     if kind != "rowid":
         key = [(number, column) for column, _, number in listed if number]
-        return SourceTable(name, columns, None, tuple(column for _, column in sorted(key)))
+        return SourceTable(name, columns, None, tuple(c for _, c in sorted(key)), schema_version=version)
     (autoincrement,) = connection.rows(
         f"SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {text(name)} "
         "AND upper(sql) LIKE '%AUTOINCREMENT%' AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')"
     )[0]
-    return SourceTable(name, columns, _rowid(connection, name, columns), autoincrement=bool(autoincrement))
+    return SourceTable(
+        name,
+        columns,
+        _rowid(connection, name, columns),
+        autoincrement=bool(autoincrement),
+        schema_version=version,
+    )
 
 
 def _rowid(connection: Connection, name: str, columns: Sequence[SourceColumn]) -> str:
@@ -218,13 +257,49 @@ def _several(connection: Connection, tables: Sequence[str], path: Path) -> Confi
     )
 
 
-def _holds_times(connection: Connection, table: SourceTable, column: str) -> bool:
-    """Tell whether the newest values of the column parse; a column of NULLs is taken by its name."""
-    newest = f"ORDER BY {identifier(table.rowid or column)} DESC LIMIT {_SAMPLE_ROWS}"
-    sample = connection.rows(f"SELECT {identifier(column)} FROM {quoted(table.name)} t {newest}")
-    values = [row[0] for row in sample if row[0] is not None]
-    return all(isinstance(v, str) for v in values) and None not in _parsed(values)
+def _time_column(connection: Connection, table: SourceTable, name: str, zone: str) -> TimeColumn | None:
+    """Return the column where most of its newest values are times; a column of NULLs is taken by its name."""
+    newest = f"ORDER BY {identifier(table.rowid or name)} DESC LIMIT {_SAMPLE_ROWS}"
+    sample = _values(connection, table, name, f"FROM {quoted(table.name)} t {newest}")
+    values = [value for value in sample if value is not None]
+    unit = unit_of([value for value in values if isinstance(value, int | float)])
+    time = TimeColumn(name, unit)
+    likely = [
+        unit is not None and plausible(value, unit) if isinstance(value, int | float) else moment is not None
+        for value, moment in zip(values, _as_moments(values, time, zone), strict=True)
+    ]
+    return time if 2 * sum(likely) > len(likely) or not likely else None
 
 
-def _parsed(values: list[str | None]) -> list[datetime | None]:
-    return list(Array(values, DataType.utf8()).cast(ARROW[DeltaType.TIMESTAMP]).to_pylist())
+def _moments(
+    connection: Connection, table: SourceTable, time: TimeColumn, rows: str, zone: str
+) -> list[datetime | None]:
+    return _as_moments(_values(connection, table, time.name, rows), time, zone)
+
+
+def _as_moments(values: Sequence[RawValue], time: TimeColumn, zone: str) -> list[datetime | None]:
+    """Return the instants that values mean; None where a value is no time."""
+    rule = exact.rule(Column(time.name, DeltaType.TIMESTAMP), time.unit, zone, values)
+    fits = [outcome if isinstance(outcome := rule(value, None), exact.Fit) else exact.Fit(None) for value in values]
+    column = exact.column(Column(time.name, DeltaType.TIMESTAMP), [fit.value for fit in fits])
+    return list(column.to_pylist())
+
+
+def _values(connection: Connection, table: SourceTable, name: str, rows: str) -> list[RawValue]:
+    """Return the values of one column, in the order of `rows` (FROM and what follows)."""
+    column = table.get(name)
+    if column is None:
+        return []
+    forms, _ = plan.value_forms(column)
+    literals = ", ".join(forms.values())
+    select = f"SELECT {literals} UNION ALL SELECT * FROM (SELECT {', '.join(forms)} {rows})"
+    return values_of(connection.read(select, at_most=_MOST_VALUES).slice(1).columns)
+
+
+_UNITS = {
+    Unit.SECONDS: "numbers, seconds since 1970",
+    Unit.MILLISECONDS: "numbers, milliseconds since 1970",
+    Unit.MICROSECONDS: "numbers, microseconds since 1970",
+    Unit.NANOSECONDS: "numbers, nanoseconds since 1970",
+    Unit.JULIAN_DAY: "numbers, Julian days",
+}

@@ -21,8 +21,8 @@ class FolderSpool:
 
     def write(
         self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
-    ) -> tuple[SpoolFile, Statistics]:
-        """Write one file, durable before this returns.
+    ) -> tuple[SpoolFile, Statistics] | None:
+        """Write one file, durable before this returns; none where there is no row.
 
         Its name is made of owner, sequence and digest: the claim's name for ever, here and at the destination.
         """
@@ -30,12 +30,17 @@ class FolderSpool:
         draft = self.folder / f"{stem}.draft"
         with durable.translated(f"can't write the spool file {draft}"):
             written = parquet.write(draft, batches, columns, lineage)
+            if not written.rows:
+                draft.unlink()
+                return None
             file = SpoolFile(f"{stem}-{written.digest[:16]}.parquet", written.size, written.digest)
             durable.rename(draft, self.folder / file.name)
         return file, written.statistics
 
     def path(self, claim: Claim) -> str:
         """Return where the claim's file lies; StateError where it is gone or has other bytes."""
+        if claim.file is None:
+            raise ValueError(f"claim {claim.sequence} has no file")
         path = self.folder / claim.file.name
         with durable.translated(f"can't read the spool file {path}"):
             digest = _digest(path) if path.exists() else None

@@ -19,15 +19,18 @@ from databricks_uploader.spool.statistics import Gathered, constant, zulu
 
 _ROW_GROUP_ROWS = 32_768  # 65,536 took the whole process over 150 MB
 _COMPRESSION = "zstd(1)"
-_NO_DICTIONARY = {DeltaType.LONG, DeltaType.DOUBLE, DeltaType.TIMESTAMP}
+_NO_DICTIONARY = {
+    DeltaType.LONG, DeltaType.FLOAT, DeltaType.DOUBLE, DeltaType.TIMESTAMP, DeltaType.TIMESTAMP_NTZ, DeltaType.BINARY,
+}  # fmt: skip
 """Types with many distinct values: dictionaries for them took a third of the whole way's time."""
 _MICROSECONDS = DataType.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file's bytes, their BLAKE2b-256 digest, and the statistics of its columns."""
+    """A file's rows and bytes, their BLAKE2b-256 digest, and the statistics of its columns."""
 
+    rows: int
     size: int
     digest: str
     statistics: Statistics
@@ -44,7 +47,7 @@ def write(path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lin
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         output = _Output(raw)
         complete = _Batches(batches, lineage, gathered, output)
-        plain = [c.name for c in (*columns.columns, ROW) if c.type in _NO_DICTIONARY]
+        plain = [c.name for c in (*columns.columns, ROW) if c.kind in _NO_DICTIONARY]
         write_parquet(
             RecordBatchReader.from_batches(complete.schema, iter(complete)),
             cast("IO[bytes]", output),
@@ -55,7 +58,7 @@ def write(path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lin
         if output.failure is not None:
             raise output.failure
     statistics = gathered.statistics() | {name: constant(value) for name, (_, value) in _constants(lineage).items()}
-    return Written(output.size, output.digest.hexdigest(), statistics)
+    return Written(complete.rows, output.size, output.digest.hexdigest(), statistics)
 
 
 def _constants(lineage: Lineage) -> dict[str, tuple[DataType, str | int]]:
@@ -79,6 +82,7 @@ class _Batches:
         self._constants = list(_constants(lineage).items())
         self._repeated: list[Array] = []
         self._first = next(batches)
+        self.rows = 0
         fields = RecordBatch.from_arrow(self._first).schema
         *own, row = (fields.field(i) for i in range(len(fields)))
         added = [Field(name, kind, nullable=False) for name, (kind, _) in self._constants]
@@ -89,8 +93,10 @@ class _Batches:
         try:
             while batch is not None and self._output.failure is None:
                 *own, row = RecordBatch.from_arrow(batch).columns
-                self._gathered.add([*own, row])
-                yield RecordBatch.from_arrays([*own, *self._repeat(len(row)), row], schema=self.schema)
+                if len(row):
+                    self.rows += len(row)
+                    self._gathered.add([*own, row])
+                    yield RecordBatch.from_arrays([*own, *self._repeat(len(row)), row], schema=self.schema)
                 batch = next(self._batches, None)
         except UploaderError as error:
             self._output.failure = error

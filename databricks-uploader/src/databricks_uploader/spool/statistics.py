@@ -11,7 +11,9 @@ from arro3.core import Array, DataType
 from databricks_uploader.model.table import ROW, DeltaType, TableSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BOUNDED = {DeltaType.LONG, DeltaType.DOUBLE, DeltaType.TIMESTAMP, DeltaType.DATE}
+_INTEGERS = {DeltaType.BYTE, DeltaType.SHORT, DeltaType.INTEGER, DeltaType.LONG}
+_TIMES = {DeltaType.TIMESTAMP, DeltaType.TIMESTAMP_NTZ}
+_BOUNDED = {*_INTEGERS, *_TIMES, DeltaType.FLOAT, DeltaType.DOUBLE, DeltaType.DATE}
 _Value = str | int | float | None
 
 
@@ -28,9 +30,9 @@ class Gathered:
         """Take in one page."""
         for i, (column, array) in enumerate(zip(self._columns, arrays, strict=True)):
             self._nulls[i] += array.null_count
-            if column.type not in _BOUNDED or array.null_count == len(array):
+            if column.kind not in _BOUNDED or array.null_count == len(array):
                 continue
-            numbers = array.cast(DataType.int64()) if column.type == DeltaType.TIMESTAMP else array
+            numbers = array.cast(DataType.int64()) if column.kind in _TIMES else array
             low, high = smallest(numbers).as_py(), largest(numbers).as_py()
             self._low[i] = low if self._low[i] is None else min(self._low[i], low)
             self._high[i] = high if self._high[i] is None else max(self._high[i], high)
@@ -38,7 +40,7 @@ class Gathered:
     def statistics(self) -> dict[str, tuple[_Value, _Value, int]]:
         """Return them in the JSON forms of the Delta protocol ("Per-file Statistics")."""
         return {
-            c.name: (_json(low, c.type), _json(high, c.type), nulls)
+            c.name: (_json(low, c.kind), _json(high, c.kind), nulls)
             for c, low, high, nulls in zip(self._columns, self._low, self._high, self._nulls, strict=True)
         }
 
@@ -48,12 +50,15 @@ def constant(value: str | int) -> tuple[_Value, _Value, int]:
     return value, value, 0
 
 
-def _json(value: int | float | date | None, kind: str) -> _Value:
+def _json(value: int | float | date | None, kind: DeltaType | None) -> _Value:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, date):
         return value.isoformat()
-    return _utc(value) if kind == DeltaType.TIMESTAMP and isinstance(value, int) else value
+    if kind not in _TIMES or not isinstance(value, int):
+        return value
+    written = _utc(value)
+    return written and (written if kind is DeltaType.TIMESTAMP else written.removesuffix("Z"))
 
 
 def _utc(microseconds: int) -> str | None:

@@ -9,7 +9,9 @@ from databricks_uploader.model.claim import Claim, Counts, Head, Identity, LateS
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.quarantine import Recent
 from databricks_uploader.model.table import Column, TableSchema
+from databricks_uploader.model.times import Unit
 from databricks_uploader.model.witness import Witness
 
 SCHEMA_VERSION = 1
@@ -26,6 +28,7 @@ CREATE TABLE pipeline (
     witness_columns TEXT NOT NULL, timed INTEGER NOT NULL, secret BLOB NOT NULL, dense_from INTEGER NOT NULL,
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
     former TEXT NOT NULL, cursor_order TEXT NOT NULL, floor INTEGER,
+    units TEXT NOT NULL, altered TEXT NOT NULL, recent TEXT NOT NULL, source_columns TEXT NOT NULL,
     rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
@@ -35,7 +38,7 @@ CREATE TABLE claim (
     after INTEGER, up_to INTEGER, late TEXT,
     rows_read INTEGER NOT NULL, rows_loaded INTEGER NOT NULL, rows_waiting INTEGER NOT NULL,
     rows_excluded INTEGER NOT NULL, rows_quarantined INTEGER NOT NULL,
-    file_name TEXT NOT NULL, file_size INTEGER NOT NULL, file_digest TEXT NOT NULL,
+    file_name TEXT, file_size INTEGER, file_digest TEXT,
     columns TEXT NOT NULL, statistics TEXT NOT NULL, newest TEXT, claimed_at TEXT NOT NULL,
     may_be_out INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node_id, source_table, target_table, sequence)
@@ -50,6 +53,17 @@ CREATE TABLE seen (
     fingerprint INTEGER NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (node_id, source_table, target_table, fingerprint)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    sequence INTEGER NOT NULL, incarnation INTEGER NOT NULL, key INTEGER, reasons TEXT NOT NULL,
+    claimed_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX quarantine_of_pipeline ON quarantine (node_id, source_table, target_table, sequence);
+CREATE TABLE quarantined_value (
+    row INTEGER NOT NULL REFERENCES quarantine (id) ON DELETE CASCADE, name TEXT NOT NULL, value ANY
+) STRICT;
+CREATE INDEX quarantined_value_of_row ON quarantined_value (row);
 """
 
 
@@ -74,7 +88,7 @@ def position_values(position: Position) -> dict[str, Any]:
         "head_sequence": head and head.sequence,
         "head_digest": head and head.digest_number,
         "table_id": position.table_id,
-        "table_schema": _schema_text(position.schema),
+        "table_schema": schema_text(position.schema),
         "timestamp_column": position.timestamp_column,
         "witness_columns": json.dumps(position.witness_columns, ensure_ascii=False),
         "timed": position.timed,
@@ -83,6 +97,10 @@ def position_values(position: Position) -> dict[str, Any]:
         "gaps_given_up": position.gaps.given_up,
         "counter": position.counter,
         "schema_version": position.schema_version,
+        "units": json.dumps(position.units, ensure_ascii=False),
+        "altered": json.dumps(position.altered, ensure_ascii=False),
+        "recent": f"{position.recent.bits:x}",
+        "source_columns": json.dumps(position.source_columns, ensure_ascii=False),
         "former": json.dumps([[w.key, w.fingerprint] for w in position.former]),
         "cursor_order": position.order,
         "floor": position.floor,
@@ -103,10 +121,10 @@ def claim_values(claim: Claim) -> dict[str, Any]:
         "rows_waiting": claim.counts.waiting,
         "rows_excluded": claim.counts.excluded,
         "rows_quarantined": claim.counts.quarantined,
-        "file_name": claim.file.name,
-        "file_size": claim.file.size,
-        "file_digest": claim.file.digest,
-        "columns": _schema_text(claim.columns),
+        "file_name": claim.file and claim.file.name,
+        "file_size": claim.file and claim.file.size,
+        "file_digest": claim.file and claim.file.digest,
+        "columns": schema_text(claim.columns),
         "statistics": json.dumps(claim.statistics, ensure_ascii=False),
         "newest": claim.newest and claim.newest.isoformat(),
         "claimed_at": claim.claimed_at.isoformat(),
@@ -146,6 +164,10 @@ def position(row: Row) -> Position:
         former=tuple(Witness(key, fingerprint) for key, fingerprint in json.loads(row["former"])),
         order=row["cursor_order"],
         floor=row["floor"],
+        units={name: Unit(unit) for name, unit in json.loads(row["units"]).items()},
+        altered=json.loads(row["altered"]),
+        recent=Recent(int(row["recent"], 16)),
+        source_columns=tuple(json.loads(row["source_columns"])),
     )
 
 
@@ -164,7 +186,7 @@ def claim(row: Row) -> Claim:
             row["rows_excluded"],
             row["rows_quarantined"],
         ),
-        file=SpoolFile(row["file_name"], row["file_size"], row["file_digest"]),
+        file=None if row["file_name"] is None else SpoolFile(row["file_name"], row["file_size"], row["file_digest"]),
         columns=_schema(row["columns"]),
         statistics={name: (low, high, nulls) for name, (low, high, nulls) in json.loads(row["statistics"]).items()},
         newest=datetime.fromisoformat(row["newest"]) if row["newest"] else None,
@@ -172,7 +194,8 @@ def claim(row: Row) -> Claim:
     )
 
 
-def _schema_text(schema: TableSchema) -> str:
+def schema_text(schema: TableSchema) -> str:
+    """Write a schema."""
     return json.dumps([[c.name, c.type, c.nullable] for c in schema.columns], ensure_ascii=False)
 
 

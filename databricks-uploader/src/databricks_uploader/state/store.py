@@ -11,12 +11,15 @@ from databricks_uploader.errors import PermanentError, StateError, TransientErro
 from databricks_uploader.model.claim import Claim, Head, Identity
 from databricks_uploader.model.node import Node
 from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.quarantine import Kept, QuarantinedRow
+from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import Witness, Witnesses
-from databricks_uploader.state import last_upload, rows
+from databricks_uploader.state import last_upload, quarantine, rows
 from databricks_uploader.state.last_upload import Summary
 
 FILE_NAME = "state.db"
 _OF_IDENTITY = "node_id = :node_id AND source_table = :source_table AND target_table = :target_table"
+_SPOOL_FILES = "SELECT file_name FROM claim WHERE file_name IS NOT NULL"
 _RESET = "run `databricks-uploader state reset` to begin anew: what the tables hold is taken from them"
 
 
@@ -42,6 +45,7 @@ class Store:
                 # A rollback journal keeps all in one file, and EXTRA also syncs the folder when a journal goes.
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("PRAGMA synchronous = EXTRA")
+                connection.execute("PRAGMA foreign_keys = ON")
                 store._migrate()
             yield store
 
@@ -107,8 +111,16 @@ class Store:
         with self._transaction() as connection:
             _stand(connection, identity, standing)
 
-    def claim(self, claim: Claim, after: Standing) -> None:
-        """Record a claim and where the pipeline stands after it."""
+    def target_is(self, identity: Identity, schema: TableSchema) -> None:
+        """Record what the target table was seen to be."""
+        with self._transaction() as connection:
+            values = rows.identity_values(identity) | {"table_schema": rows.schema_text(schema)}
+            connection.execute(f"UPDATE pipeline SET table_schema = :table_schema WHERE {_OF_IDENTITY}", values)
+
+    def claim(self, claim: Claim, after: Standing, quarantined: Sequence[QuarantinedRow] = ()) -> None:
+        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded."""
+        if len(quarantined) != claim.counts.quarantined:
+            raise RuntimeError(f"{len(quarantined)} rows for the quarantine, {claim.counts.quarantined} counted")
         values = rows.claim_values(claim)
         with self._transaction() as connection:
             follows = connection.execute(
@@ -120,6 +132,17 @@ class Store:
                 raise RuntimeError(f"claim {claim.sequence} does not follow the position in state")
             _insert(connection, "claim", values)
             _stand(connection, claim.identity, after)
+            quarantine.insert(connection, claim, quarantined)
+
+    def quarantined(self, identity: Identity) -> int:
+        """Return how many rows of a pipeline are in quarantine."""
+        count = f"SELECT count(*) AS rows FROM quarantine WHERE {_OF_IDENTITY}"
+        return int(self._query(count, rows.identity_values(identity))[0]["rows"])
+
+    def kept(self, ids: Sequence[int] | None = None) -> Iterator[Kept]:
+        """Yield rows in quarantine, oldest first: those with these numbers (None: all)."""
+        with _translated(self._path):
+            yield from quarantine.kept(self._connection, ids)
 
     def pending(self, identity: Identity) -> list[Claim]:
         """Return what is claimed and not committed, in order."""
@@ -138,24 +161,27 @@ class Store:
 
     def commit(self, claims: Sequence[Claim]) -> None:
         """Record that these claims, in order, are loaded."""
-        head = Head.after(claims[-1])
+        head = next((Head.after(claim) for claim in reversed(claims) if claim.file is not None), None)
         newest = max((c.newest for c in claims if c.newest is not None), default=None)
         values = rows.identity_values(claims[-1].identity) | {
-            "head_owner": head.owner,
-            "head_sequence": head.sequence,
-            "head_digest": head.digest_number,
+            "sequence": claims[-1].sequence,
+            "head_owner": head and head.owner,
+            "head_sequence": head and head.sequence,
+            "head_digest": head and head.digest_number,
             "rows": sum(c.counts.loaded for c in claims),
             "newest": newest and newest.isoformat(),
             "committed_at": claims[-1].claimed_at.isoformat(),
         }
         with self._transaction() as connection:
             connection.execute(
-                f"DELETE FROM claim WHERE {_OF_IDENTITY} AND sequence <= :head_sequence",
+                f"DELETE FROM claim WHERE {_OF_IDENTITY} AND sequence <= :sequence",
                 values,
             )
             connection.execute(
-                "UPDATE pipeline SET head_owner = :head_owner, head_sequence = :head_sequence, "
-                "head_digest = :head_digest, rows_loaded = rows_loaded + :rows, committed_at = :committed_at, "
+                "UPDATE pipeline SET head_owner = coalesce(:head_owner, head_owner), "
+                "head_sequence = coalesce(:head_sequence, head_sequence), "
+                "head_digest = coalesce(:head_digest, head_digest), "
+                "rows_loaded = rows_loaded + :rows, committed_at = :committed_at, "
                 f"newest = max(coalesce(newest, :newest), coalesce(:newest, newest)) WHERE {_OF_IDENTITY}",
                 values,
             )
@@ -163,16 +189,24 @@ class Store:
             last_upload.write(self._path.parent, self.summaries())
 
     def forget(self) -> list[str]:
-        """Forget all positions and claims, not the node; return the names of their spool files."""
+        """Forget all positions and claims, not the node; return the names of their spool files.
+
+        Rows after what the tables hold will be read again, so that they leave the quarantine too.
+        """
         with self._transaction() as connection:
-            names = [row["file_name"] for row in connection.execute("SELECT file_name FROM claim")]
+            names = [row["file_name"] for row in connection.execute(_SPOOL_FILES)]
+            connection.execute(
+                "DELETE FROM quarantine WHERE sequence > coalesce((SELECT head_sequence FROM pipeline p WHERE "
+                "p.node_id = quarantine.node_id AND p.source_table = quarantine.source_table "
+                "AND p.target_table = quarantine.target_table), 0)"
+            )
             for table in ("claim", "witness", "seen", "pipeline"):
                 connection.execute(f"DELETE FROM {table}")
         return names
 
     def spool_files(self) -> list[str]:
         """Return the names of all files that pending claims need."""
-        return [row["file_name"] for row in self._query("SELECT file_name FROM claim")]
+        return [row["file_name"] for row in self._query(_SPOOL_FILES)]
 
     def summaries(self) -> list[Summary]:
         """Return what state knows of each pipeline."""
