@@ -1,7 +1,7 @@
 """The one place that knows every concrete class and wires them from settings."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Literal
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
 from databricks_uploader.errors import StateError, TransientError
+from databricks_uploader.flush import flush
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline, raw_table
 from databricks_uploader.observability import log
 from databricks_uploader.ports import Clock, Ports
+from databricks_uploader.replay import replay
 from databricks_uploader.runner import Pace, run
 from databricks_uploader.settings.model import Settings
 from databricks_uploader.state import folder as state_folder
@@ -74,6 +76,20 @@ def upload(settings: Settings) -> int:
     pace = Pace(settings.once, settings.interval, settings.retry_for)
     with stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock:
         return run(lambda: opened(settings, folder, clock, log.tell), clock, log.tell, pace, random.random)
+
+
+def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[int, int]:
+    """Load rows in quarantine (None: all) that fit by now; return how many did and did not."""
+    log.configure(settings.log_level)
+    folder = state_folder.locate(settings.state_dir, log.tell)
+    with (
+        stopped_by_signals(TransientError.exit_code) as clock,
+        opened(settings, folder, clock, log.tell) as (pipeline, ports),
+    ):
+        counts = replay(pipeline, ports, log.tell, ids)
+        while (position := ports.state.position(pipeline.identity)) and flush(pipeline, position, ports):
+            pass
+        return counts
 
 
 def bind(store: Store, folder: Path, settings: Settings) -> Node:

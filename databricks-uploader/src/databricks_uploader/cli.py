@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from databricks_uploader import __version__
+from databricks_uploader.commands import quarantine as quarantine_commands
 from databricks_uploader.commands import show_config as shown_config
 from databricks_uploader.commands import state as state_commands
 from databricks_uploader.errors import UploaderError
@@ -104,6 +105,72 @@ def reset(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
 def rebuild(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Forget where each pipeline stands; the next start takes that from its target table."""
     click.echo(state_commands.rebuild(_state_folder(_settings(earlier, typed))))
+
+
+@program.group()
+def quarantine() -> None:
+    """Look at rows that can't be loaded as they are, and choose what becomes of them."""
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@quarantine.command("list")
+@options("state_dir")
+@_as_json
+@click.pass_obj
+def list_(earlier: Sources, /, *, as_json: bool, **typed: Any) -> None:  # noqa: ANN401
+    """List them, with the reasons."""
+    folder = _state_folder(_settings(earlier, typed))
+    click.echo(quarantine_commands.listed_json(folder) if as_json else quarantine_commands.listed(folder))
+
+
+@quarantine.command("show")
+@options("state_dir")
+@click.argument("number", metavar="ID", type=int)
+@_as_json
+@click.pass_obj
+def show_(earlier: Sources, /, *, number: int, as_json: bool, **typed: Any) -> None:  # noqa: ANN401
+    """Print one with all its values."""
+    folder = _state_folder(_settings(earlier, typed))
+    shown = quarantine_commands.shown_json if as_json else quarantine_commands.shown
+    click.echo(shown(folder, number))
+
+
+@quarantine.command("replay")
+@options()
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@_as_json
+@click.pass_obj
+def replay_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: bool, **typed: Any) -> None:  # noqa: ANN401
+    """Load those that fit by now."""
+    chosen = _chosen(ids, all_=all_)
+    settings = _resolved(with_typed(earlier, typed)).settings()
+    from databricks_uploader import app  # noqa: PLC0415  (--help does without what uploading needs)
+
+    fitting, left = app.replay_quarantine(settings, chosen)
+    told = f"{fitting:,} rows are loaded; {left:,} can't be loaded still"
+    click.echo(json.dumps({"loaded": fitting, "left": left}) if as_json else told)
+
+
+@quarantine.command("discard")
+@options("state_dir")
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@_as_json
+@click.pass_obj
+def discard_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: bool, **typed: Any) -> None:  # noqa: ANN401
+    """Delete them: they will never be loaded."""
+    chosen = _chosen(ids, all_=all_)
+    number = quarantine_commands.discarded(_state_folder(_settings(earlier, typed)), chosen)
+    click.echo(json.dumps({"discarded": number}) if as_json else f"{number:,} rows are discarded")
+
+
+def _chosen(ids: tuple[int, ...], *, all_: bool) -> tuple[int, ...] | None:
+    if bool(ids) == all_:
+        raise click.UsageError("name rows by their ids, or all of them with --all")
+    return None if all_ else ids
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, St
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.quarantine import QuarantinedRow
+from databricks_uploader.model.quarantine import Kept, QuarantinedRow
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn, Unit
@@ -176,6 +176,12 @@ class Source(Protocol):
         """Read all rows of a time on (None: all rows), and some before, each page its own read transaction."""
         ...
 
+    def again(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]
+    ) -> Picked:
+        """Type rows that are no longer asked of the table; the index is that among `rows`."""
+        ...
+
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
         """Return rowid and witness values of so many of the newest rows."""
         ...
@@ -270,8 +276,21 @@ class State(Protocol):
         """Record where a pipeline stands when that is not the end of a claim."""
         ...
 
-    def claim(self, claim: Claim, after: Standing, quarantined: Sequence[QuarantinedRow] = ()) -> None:
-        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded."""
+    def claim(
+        self,
+        claim: Claim,
+        after: Standing,
+        quarantined: Sequence[QuarantinedRow] = (),
+        freed: Sequence[int] = (),
+    ) -> None:
+        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded.
+
+        `freed`: numbers of rows in quarantine that are in this claim, and leave it.
+        """
+        ...
+
+    def kept(self, identity: Identity, ids: Sequence[int] | None) -> Iterator[Kept]:
+        """Yield a pipeline's rows in quarantine, those of one life of the source after another (None: all)."""
         ...
 
     def quarantined(self, identity: Identity) -> int:

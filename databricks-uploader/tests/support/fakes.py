@@ -16,11 +16,12 @@ from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, St
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Gaps, absent
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import LastRow, Lineage, Look, Page, Reading, Spool, TimedPage
+from databricks_uploader.ports import LastRow, Lineage, Look, Page, Picked, Reading, Spool, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
@@ -119,6 +120,11 @@ class MemorySource:
 
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
         return [(key, values_of(key)) for key in sorted(self.keys, reverse=True)[:at_most]]
+
+    def again(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]
+    ) -> Picked:
+        raise NotImplementedError("no row of readings is ever in quarantine")
 
     @contextmanager
     def reading(

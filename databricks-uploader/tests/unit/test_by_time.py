@@ -64,7 +64,7 @@ class Node:
 
     def quarantined(self) -> list[QuarantinedRow]:
         with Store.open(self.folder / "state") as store:
-            return [kept.row for kept in store.kept()]
+            return [kept.row for kept in store.kept(None, None)]
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def _(event: events.Claimed) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.Altered) -> tuple[int, str]:
-    number = "a value was" if event.values == 1 else f"{event.values:,} values were"
+    number = "1 value was" if event.values == 1 else f"{event.values:,} values were"
     how = alteration(event.column)
     return logging.WARNING, (
         f"column {event.column.name!r} of {event.identity.target_table}: {number} {how}. This is told once; "

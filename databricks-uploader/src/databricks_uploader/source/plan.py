@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import islice
 
 from databricks_uploader.model.gaps import LOWEST, Range
+from databricks_uploader.model.quarantine import RawValue, Undecodable
 from databricks_uploader.model.source import SourceColumn, SourceTable, telling_columns
 from databricks_uploader.model.witness import WITNESSED_TEXT, Values
 from databricks_uploader.source.connection import identifier, quoted, text
@@ -102,6 +103,24 @@ def ids(table: SourceTable) -> str:
     counter = f"(SELECT seq FROM sqlite_sequence WHERE name = {text(table.name)})" if table.autoincrement else "NULL"
     oldest = f"(SELECT min({rowid(table)}) FROM {quoted(table.name)} t)"
     return f"SELECT {oldest}, {counter}, (SELECT schema_version FROM pragma_schema_version)"
+
+
+ORDINAL = "#"
+"""The name of the column that counts rows which are given."""
+
+
+def given(table: SourceTable, rows: Sequence[Sequence[RawValue]], *, utf8: bool) -> str:
+    """Return a FROM of given rows, with the table's columns and `ORDINAL`, for a database in UTF-8 or UTF-16."""
+    names = [ORDINAL, *(column.name for column in table.columns)]
+    named = ", ".join(f"column{i} AS {quoted(name)}" for i, name in enumerate(names, start=1))
+    values = (", ".join(_given(value, utf8=utf8) for value in (i, *row)) for i, row in enumerate(rows))
+    return f"FROM (SELECT {named} FROM (VALUES {', '.join(f'({each})' for each in values)})) t"
+
+
+def _given(value: RawValue, *, utf8: bool) -> str:
+    if isinstance(value, str):
+        return f"CAST(x'{value.encode('utf-8' if utf8 else 'utf-16-le').hex()}' AS TEXT)"
+    return f"CAST(x'{value.data.hex()}' AS TEXT)" if isinstance(value, Undecodable) else _literal(value)
 
 
 def value_forms(column: SourceColumn) -> tuple[Mapping[str, str], str]:

@@ -118,7 +118,8 @@ class Rows:
         return SortedOut(self._batch(columns, numbers), self._altered(typed), {})
 
     def _one_by_one(self, raw: Raw, typed: Mapping[str, Typed], numbers: Array, unfit: Unfit) -> SortedOut | None:
-        values = {name: self._values(raw, name) for name in self.exactly}
+        names = [column.name for column in self.table.columns if column.name in self.exactly]
+        values = {name: self._values(raw, name) for name in names}
         fitting: dict[str, list[exact.Fit | None]] = {}
         reasons = {index: dict(of_row) for index, of_row in unfit.items()}
         for pair in self.pairs:

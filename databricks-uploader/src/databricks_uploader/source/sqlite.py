@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+from arro3.core import Array, DataType
 
 from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import Notice, Tell
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import LOWEST
 from databricks_uploader.model.position import Position
-from databricks_uploader.model.quarantine import RawValue
+from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import (
     SourceColumn,
     SourceTable,
@@ -24,7 +26,7 @@ from databricks_uploader.model.source import (
 from databricks_uploader.model.table import Column, DeltaType
 from databricks_uploader.model.times import TimeColumn, Unit, plausible, unit_of
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import Reading, TimedPage
+from databricks_uploader.ports import Picked, Reading, TimedPage
 from databricks_uploader.source import exact, pages, plan
 from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
@@ -178,6 +180,22 @@ class SqliteSource:
             rows = self._rows(connection, table, columns, position, telling_columns(table))
             rows.in_order_of = time.name
             yield Sweep(rows, time, self.page_size, self._care).pages(since)
+
+    def again(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]
+    ) -> Picked:
+        """Type rows that are no longer asked of the table; the index is that among `rows`."""
+        numbered = replace(table, rowid=plan.ORDINAL, key=())
+        with connect(self.path, self.tell) as connection:
+            typing = self._rows(connection, numbered, columns, position, ())
+            typing.exactly = {column.name for column in table.columns}
+            values = [[row.values.get(column.name) for column in table.columns] for row in rows]
+            raw = typing.read(plan.given(numbered, values, utf8=connection.utf8), len(rows))
+            numbers = [i if row.key is None else row.key for i, row in enumerate(rows, start=1)]
+            found = typing.sorted_out(raw, Array(numbers, DataType.int64()))
+        if found is None:
+            raise RuntimeError("rows that are read exactly are sorted out at once")
+        return Picked(found.columns, found.altered, found.quarantined)
 
     def _rows(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from sqlite3 import Connection, Row
 
-from databricks_uploader.model.claim import Claim
+from databricks_uploader.model.claim import Claim, Identity
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow, RawValue, Undecodable
 from databricks_uploader.state import rows
 
@@ -38,19 +38,24 @@ def insert(connection: Connection, claim: Claim, quarantined: Sequence[Quarantin
                 connection.execute(_INSERT, (inserted.lastrowid, name, value))
 
 
-def kept(connection: Connection, ids: Sequence[int] | None) -> Iterator[Kept]:
-    """Yield rows in quarantine, oldest first: those with these numbers (None: all)."""
-    wanted = None if ids is None else set(ids)
-    for found in connection.execute("SELECT * FROM quarantine ORDER BY id").fetchall():
-        if wanted is None or found["id"] in wanted:
-            values = connection.execute(_VALUES, (found["id"],)).fetchall()
+def delete(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete rows, and with them their values."""
+    connection.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in ids])
+
+
+def kept(connection: Connection, identity: Identity | None, ids: Sequence[int] | None) -> Iterator[Kept]:
+    """Yield rows in quarantine: of a pipeline (None: of each), with these numbers (None: all)."""
+    found = connection.execute("SELECT * FROM quarantine ORDER BY source_table, target_table, incarnation, id")
+    for row in found.fetchall():
+        if (identity is None or rows.identity(row) == identity) and (ids is None or row["id"] in ids):
+            values = connection.execute(_VALUES, (row["id"],)).fetchall()
             yield Kept(
-                found["id"],
-                rows.identity(found),
-                found["sequence"],
-                found["incarnation"],
-                datetime.fromisoformat(found["claimed_at"]),
-                QuarantinedRow(found["key"], json.loads(found["reasons"]), {v["name"]: _value(v) for v in values}),
+                row["id"],
+                rows.identity(row),
+                row["sequence"],
+                row["incarnation"],
+                datetime.fromisoformat(row["claimed_at"]),
+                QuarantinedRow(row["key"], json.loads(row["reasons"]), {v["name"]: _value(v) for v in values}),
             )
 
 

@@ -117,8 +117,17 @@ class Store:
             values = rows.identity_values(identity) | {"table_schema": rows.schema_text(schema)}
             connection.execute(f"UPDATE pipeline SET table_schema = :table_schema WHERE {_OF_IDENTITY}", values)
 
-    def claim(self, claim: Claim, after: Standing, quarantined: Sequence[QuarantinedRow] = ()) -> None:
-        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded."""
+    def claim(
+        self,
+        claim: Claim,
+        after: Standing,
+        quarantined: Sequence[QuarantinedRow] = (),
+        freed: Sequence[int] = (),
+    ) -> None:
+        """Record a claim, where the pipeline stands after it, and its rows that can't be loaded.
+
+        `freed`: numbers of rows in quarantine that are in this claim, and leave it.
+        """
         if len(quarantined) != claim.counts.quarantined:
             raise RuntimeError(f"{len(quarantined)} rows for the quarantine, {claim.counts.quarantined} counted")
         values = rows.claim_values(claim)
@@ -133,16 +142,25 @@ class Store:
             _insert(connection, "claim", values)
             _stand(connection, claim.identity, after)
             quarantine.insert(connection, claim, quarantined)
+            quarantine.delete(connection, freed)
 
     def quarantined(self, identity: Identity) -> int:
         """Return how many rows of a pipeline are in quarantine."""
         count = f"SELECT count(*) AS rows FROM quarantine WHERE {_OF_IDENTITY}"
         return int(self._query(count, rows.identity_values(identity))[0]["rows"])
 
-    def kept(self, ids: Sequence[int] | None = None) -> Iterator[Kept]:
-        """Yield rows in quarantine, oldest first: those with these numbers (None: all)."""
+    def kept(self, identity: Identity | None, ids: Sequence[int] | None) -> Iterator[Kept]:
+        """Yield rows in quarantine, those of one life of a source after another.
+
+        They are those of a pipeline (None: of each) and with these numbers (None: all).
+        """
         with _translated(self._path):
-            yield from quarantine.kept(self._connection, ids)
+            yield from quarantine.kept(self._connection, identity, ids)
+
+    def discard(self, ids: Sequence[int]) -> None:
+        """Delete rows from quarantine."""
+        with self._transaction() as connection:
+            quarantine.delete(connection, ids)
 
     def pending(self, identity: Identity) -> list[Claim]:
         """Return what is claimed and not committed, in order."""

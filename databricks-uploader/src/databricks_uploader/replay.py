@@ -1,0 +1,66 @@
+"""Quarantine → claims: rows that could not be loaded are typed anew, and those that fit now are claimed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from databricks_uploader.claiming import claim_of, next_lineage
+from databricks_uploader.drift import columns_now
+from databricks_uploader.errors import ConfigError
+from databricks_uploader.events import Claimed, Tell
+from databricks_uploader.model.claim import Counts, LateSpan
+from databricks_uploader.model.columns import columns_of
+from databricks_uploader.model.pipeline import Pipeline
+from databricks_uploader.model.position import Standing
+from databricks_uploader.model.quarantine import Kept
+from databricks_uploader.ports import Ports
+
+
+def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | None) -> tuple[int, int]:
+    """Claim rows in quarantine (None: all of the pipeline) that fit by now; return how many did and did not.
+
+    Each claim is of rows of one life of the source table. Rows that do not fit stay where they are.
+    """
+    fitting, left = 0, 0
+    for kept in _portions(ports.state.kept(pipeline.identity, ids), pipeline.limits.span_bytes):
+        loaded = _replayed(pipeline, ports, tell, kept)
+        fitting, left = fitting + loaded, left + len(kept) - loaded
+    return fitting, left
+
+
+def _replayed(pipeline: Pipeline, ports: Ports, tell: Tell, kept: Sequence[Kept]) -> int:
+    identity = pipeline.identity
+    position = ports.state.position(identity)
+    if position is None:
+        raise ConfigError("the pipeline has not begun yet", hint="start the uploader once")
+    table = ports.source.table()
+    position, pairs = columns_now(pipeline, table, position, ports, tell)
+    picked = ports.source.again(table, pairs, position, [each.row for each in kept])
+    fit = [each for i, each in enumerate(kept) if i not in picked.quarantined]
+    if not fit:
+        return 0
+    lineage = replace(next_lineage(identity, position, ports.clock), incarnation=kept[0].incarnation)
+    spooled = ports.spool.write(iter([picked.columns]), columns_of(pairs), lineage)
+    span = LateSpan(tuple(each.row.key for each in fit if each.row.key is not None))
+    claim = claim_of(identity, lineage, columns_of(pairs), spooled, (span, Counts(len(fit), len(fit)), None))
+    after = replace(position, sequence=lineage.sequence)
+    standing = Standing(after, ports.state.witnesses(identity), ports.state.seen(identity))
+    ports.state.claim(claim, standing, freed=[each.id for each in fit])
+    tell(Claimed(claim, more=True))
+    return len(fit)
+
+
+def _portions(kept: Iterator[Kept], size: int) -> Iterator[list[Kept]]:
+    """Yield rows of one life each, so many at a time that they are about `size` bytes."""
+    for _, of_life in groupby(kept, key=lambda each: each.incarnation):
+        portion: list[Kept] = []
+        for each in of_life:
+            portion.append(each)
+            if sum(p.row.size for p in portion) >= size or len(portion) >= MOST_ROWS:
+                yield portion
+                portion = []
+        if portion:
+            yield portion
+
+
+MOST_ROWS = 1_000
