@@ -210,6 +210,17 @@ def test_a_file_that_is_only_odd_is_read(node: Node, tmp_path: Path, case: str) 
     assert tables.rows(tmp_path / "lake" / "raw_readings", "count(*)") == [(400,)]
 
 
+def test_a_log_that_is_damaged_ends_there_as_after_a_power_cut(node: Node, tmp_path: Path) -> None:
+    write_and_die(node.database, *(_INSERT.format(first=i, last=i) for i in range(401, 421)))
+    log = Path(f"{node.database}-wal")
+    there = log.read_bytes()
+    log.write_bytes(there[: len(there) // 2] + RANDOM[:100] + there[len(there) // 2 + 100 :])
+    assert node.upload("--state-dir", tmp_path / "state", "--delta-path", tmp_path / "lake").exit_code == 0
+    rows = [row for (row,) in tables.rows(tmp_path / "lake" / "raw_readings", "id")]
+    assert rows == list(range(1, len(rows) + 1))
+    assert 400 < len(rows) < 420
+
+
 @pytest.mark.parametrize("name", ['we\'re "100%20 sure?mode=rw&x=#1" \\ ünï ✓;\n\x1b.db', "-rf.db", "file:x.db"])
 def test_a_file_may_have_any_name_and_is_told_by_it_in_one_line(tmp_path: Path, name: str) -> None:
     add(tmp_path / "sensor.db", 1, 20)
