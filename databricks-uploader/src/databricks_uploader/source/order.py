@@ -1,9 +1,11 @@
-"""Damage that SQLite reads over without an error, seen by the order of rowids.
+"""Damage that SQLite reads over without an error, seen by the order of rows.
 
 A table is a tree in the order of its rowids. A page of it that was written in another's place, or an inner page with a
 wrong number in it, makes SQLite return a row twice or pass one over (https://sqlite.org/howtocorrupt.html). Only
 `PRAGMA integrity_check` looks for that, by reading everything.
 """
+
+from collections.abc import Sequence
 
 from arro3.compute import min as smallest
 from arro3.compute import sub
@@ -24,3 +26,8 @@ def in_order(keys: Array, after: int | None, up_to: int) -> bool:
         return list(keys.to_pylist()) == sorted(set(keys.to_pylist()))
     steps = sub(keys.slice(1), keys.slice(0, len(keys) - 1))
     return len(keys) == 1 or bool(smallest(steps).as_py() > 0)
+
+
+def within(times: Sequence[str], after: str, up_to: str) -> bool:
+    """Tell whether all times, read in their order as text, are in the range that was asked for."""
+    return bool(times) and after < min(times) and max(times) <= up_to
