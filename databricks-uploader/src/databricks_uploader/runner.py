@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from databricks_uploader.errors import (
     EXIT_BUG,
+    ConfigError,
     PermanentError,
     StateError,
     TransientError,
@@ -74,20 +75,28 @@ def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Calla
 
 
 def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
-    """Upload all there is, and return how many rows; None when it is time to stop before that is done."""
-    caught_up, rows = False, 0
+    """Upload all there is, and return how many rows; None when it is time to stop before that is done.
+
+    Where a source can't be read any further, what was claimed before is loaded all the same.
+    """
+    caught_up, rows, fault = False, 0, None
     while not caught_up:
         continued = False
         while not caught_up and _has_room(pipeline, ports):
             if ports.clock.wait(0):
                 return None
-            caught_up = not _fill(pipeline, ports, tell, continued=continued)
+            try:
+                caught_up = not _fill(pipeline, ports, tell, continued=continued)
+            except (ConfigError, PermanentError, TransientError) as error:
+                caught_up, fault = True, error
             continued = True
         while loaded := _flush(pipeline, ports):
             tell(loaded)
             rows += loaded.rows
             if ports.clock.wait(0):
                 return None
+    if fault is not None:
+        raise fault
     return rows
 
 

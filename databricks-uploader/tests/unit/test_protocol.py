@@ -1,6 +1,6 @@
 """Fill and flush between a fake source and a fake destination, with the real state and spool."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,12 @@ from tests.support.fakes import READINGS, FakeClock, MemoryDestination, MemorySo
 from databricks_uploader.errors import PermanentError, StateError, TransientError
 from databricks_uploader.events import Began, Claimed, Event, Loaded, TableCreated
 from databricks_uploader.model.claim import Head, Identity, Span
-from databricks_uploader.model.columns import natural_schema
+from databricks_uploader.model.columns import Pair, natural_schema
 from databricks_uploader.model.pipeline import Limits, Pipeline
-from databricks_uploader.model.position import Standing
+from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
-from databricks_uploader.ports import Ports
+from databricks_uploader.ports import Ports, Reading
 from databricks_uploader.runner import cycle
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state.store import Store
@@ -67,6 +68,19 @@ class Away(MemoryDestination):
         raise TransientError("away", hint="wait")
 
 
+class Broken(MemorySource):
+    """A source that is damaged after the first claim's rows."""
+
+    @contextmanager
+    def reading(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, witnesses: Sequence[int]
+    ) -> Iterator[Reading]:
+        if position.cursor is not None:
+            raise PermanentError("damaged", hint="mend it")
+        with super().reading(table, columns, position, witnesses) as reading:
+            yield reading
+
+
 def test_every_row_is_loaded_with_its_lineage(node: Node) -> None:
     assert node.upload() == 8
     assert node.ids() == [1, 2, 3, 4, 5, 6, 7, 8]
@@ -92,6 +106,13 @@ def test_several_claims_are_loaded_at_once(node: Node) -> None:
     node.upload()
     assert [c.claim.counts.read for c in node.claimed()] == [6, 2]
     assert [len(e.claims) for e in node.events if isinstance(e, Loaded)] == [2]
+
+
+def test_what_was_claimed_before_a_source_broke_is_loaded(node: Node) -> None:
+    node.ports = replace(node.ports, source=Broken(node.source.keys))
+    with pytest.raises(PermanentError):
+        node.upload()
+    assert node.ids() == [1, 2, 3, 4, 5, 6]
 
 
 def test_no_load_takes_more_claims_than_allowed(node: Node) -> None:

@@ -1,6 +1,7 @@
 """Events as log lines, on standard error."""
 
 import logging
+import re
 import time
 from datetime import UTC, datetime
 from functools import singledispatch
@@ -13,6 +14,8 @@ from databricks_uploader.model.gaps import MOST_GAPS
 from databricks_uploader.model.position import Position
 
 _LOG = logging.getLogger("databricks_uploader")
+_CONTROL = re.compile(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f]|\n(?!  )")
+"""What must not reach a terminal or end a line: names of files, tables and columns may hold it. A list is ours."""
 
 
 def configure(level: str) -> None:
@@ -29,7 +32,7 @@ def configure(level: str) -> None:
 def tell(event: events.Event) -> None:
     """Write the event's line."""
     level, line = drawn(event)
-    _LOG.log(level, line)
+    _LOG.log(level, _CONTROL.sub(lambda found: ascii(found.group())[1:-1], line))
     if isinstance(event, events.Bug):
         _LOG.debug("the traceback", exc_info=event.error)
 

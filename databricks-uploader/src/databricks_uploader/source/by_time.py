@@ -16,12 +16,15 @@ from arro3.core import Array, DataType
 
 from databricks_uploader.errors import PermanentError
 from databricks_uploader.model.columns import Pair
+from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import SourceColumn
 from databricks_uploader.model.table import Column, DeltaType
 from databricks_uploader.model.times import DAY_MS, FACTOR, JULIAN_EPOCH_MS, Unit
 from databricks_uploader.ports import Picked, TimedPage
 from databricks_uploader.source import exact
 from databricks_uploader.source.connection import identifier, text
+from databricks_uploader.source.diagnosis import damaged
+from databricks_uploader.source.order import within
 from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import value_forms
 from databricks_uploader.source.rows import Raw, Rows, Unfit, values_of
@@ -34,6 +37,10 @@ _ZONED = re.compile(r"[+-](?!00:?(00)?$)\d\d:?(\d\d)?$")
 _ONE_ZONE, _ANY_ZONE, _DATES = timedelta(seconds=2), timedelta(hours=26, seconds=2), timedelta(days=1)
 
 
+Moment = str | int | float
+"""A time as the source holds it."""
+
+
 @dataclass(frozen=True)
 class _Read:
     """The rows of a page as they are, read in one transaction."""
@@ -41,8 +48,8 @@ class _Read:
     raw: Raw
     count: int
     last: bool
-    reached: str
-    """The last row's time, as a literal."""
+    reached: Moment | None
+    """The last row's time, as the source has it."""
 
 
 @dataclass
@@ -105,21 +112,21 @@ class Sweep:
     def _out_of_order(self) -> _Read | None:
         c = self._column
         odd = f"{c} < '/~' OR {c} >= ':'" if self._unit is None else f"{c} >= ''"
-        return self._read(f"{self.rows.plan.source} WHERE ({c} IS NULL OR {odd})", MOST_ODD, last=False, reached="")
+        return self._read(f"{self.rows.plan.source} WHERE ({c} IS NULL OR {odd})", MOST_ODD, last=False, reached=None)
 
-    def _bound(self, moment: datetime, like: object) -> str:
-        """Return a literal that sorts before all times from `moment` on, `like` being one of the column."""
+    def _bound(self, moment: datetime, like: Moment) -> Moment:
+        """Return what sorts before all times from `moment` on, `like` being one of the column."""
         if self._unit is None:
-            return text(_text_bound(moment, str(like)))
+            return _text_bound(moment, str(like))
         microseconds = (moment - _EPOCH) // timedelta(microseconds=1) - 1
         if self._unit is Unit.JULIAN_DAY:
-            return repr((microseconds / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS)
-        return str(microseconds * 1_000) if self._unit is Unit.NANOSECONDS else repr(microseconds / FACTOR[self._unit])
+            return (microseconds / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS
+        return microseconds * 1_000 if self._unit is Unit.NANOSECONDS else microseconds / FACTOR[self._unit]
 
-    def _next(self, after: str | None, limit: int) -> _Read | None:
+    def _next(self, after: Moment | None, limit: int) -> _Read | None:
         """Read the next rows in order, all of the last one's time among them; None where there is none."""
         c, connection = self._column, self.rows.connection
-        where = self._in_order + ("" if after is None else f" AND {c} > {after}")
+        where = self._in_order + ("" if after is None else f" AND {c} > {_literal(after)}")
         if self.care.needed:
             found = connection.rows(f"{self.rows.plan.sizes(where, c)} ORDER BY {c} LIMIT {limit}")
             sizes = [size for _, size in found]
@@ -130,10 +137,19 @@ class Sweep:
         up_to = last if end is None else end
         if up_to is None:
             return None
-        reached = text(up_to) if isinstance(up_to, str) else repr(up_to)
-        return self._read(f"{where} AND {c} <= {reached}", limit + MOST_TIES, last=up_to == last, reached=reached)
+        rows = f"{where} AND {c} <= {_literal(up_to)}"
+        read = self._read(rows, limit + MOST_TIES, last=up_to == last, reached=up_to)
+        if read is None or not within(self._moments(read.raw), after, up_to):
+            raise damaged(connection.path)
+        return read
 
-    def _read(self, where: str, at_most: int, *, last: bool, reached: str) -> _Read | None:
+    def _moments(self, raw: Raw) -> Sequence[RawValue]:
+        """Return times as the source holds them."""
+        if not self.exactly:
+            return list(raw[self._way.expression].to_pylist())
+        return values_of([raw[form] for form in value_forms(self.time)[0]])
+
+    def _read(self, where: str, at_most: int, *, last: bool, reached: Moment | None) -> _Read | None:
         ((count,),) = self.rows.connection.rows(f"SELECT count(*) {where}")
         if count > at_most:
             raise PermanentError(
@@ -141,9 +157,12 @@ class Sweep:
                 hint="a table with rowids is read without regard to times: set cursor to rowid",
             )
         times = value_forms(self.time)[0] if self.exactly else {self._way.expression: self._way.literal}
-        return _Read(self.rows.read(where, count, times), count, last, reached) if count else None
+        raw = self.rows.read(where, count, times) if count else {}
+        if any(len(array) != count for array in raw.values()):
+            raise damaged(self.rows.connection.path)
+        return _Read(raw, count, last, reached) if count else None
 
-    def _page(self, read_once: Callable[[], _Read | None], away: timedelta) -> tuple[TimedPage, str] | None:
+    def _page(self, read_once: Callable[[], _Read | None], away: timedelta) -> tuple[TimedPage, Moment | None] | None:
         """Read a page, and again where it must be read more exactly; return it, and how far it reaches."""
         while True:
             read = self.rows.connection.consistent(read_once)
@@ -172,7 +191,7 @@ class Sweep:
             typed = self._way.typed(raw[self._way.expression], None)
             self.exactly = typed is None
             return None if typed is None else list(typed.column.cast(DataType.int64()).to_pylist())
-        values = values_of([raw[form] for form in value_forms(self.time)[0]])
+        values = self._moments(raw)
         rule = exact.rule(self._pair.target, self._unit, self.rows.zone, values)
         outcomes = [rule(value, None) if value is not None else "NULL, and is the time to order by" for value in values]
         return [outcome if isinstance(outcome, str) else int(str(outcome.value)) for outcome in outcomes]
@@ -201,6 +220,10 @@ def _text_bound(time: datetime, like: str) -> str:
     if len(like) <= len("2026-01-01"):
         return time.strftime("%Y-%m-%d")
     return time.strftime(f"%Y-%m-%d{like[10]}%H:%M:%S")
+
+
+def _literal(moment: Moment) -> str:
+    return text(moment) if isinstance(moment, str) else repr(moment)
 
 
 def _counted(first: int, count: int) -> Array:

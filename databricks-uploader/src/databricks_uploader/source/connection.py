@@ -20,7 +20,7 @@ from arro3.core import RecordBatch, RecordBatchReader
 from databricks_uploader.errors import TransientError
 from databricks_uploader.events import Busy, Tell
 from databricks_uploader.source.descriptors import connected, descriptor
-from databricks_uploader.source.diagnosis import BusyError, check_file, translated
+from databricks_uploader.source.diagnosis import BusyError, check_file, damaged, translated
 from databricks_uploader.source.files import Look, at_rest
 
 BUSY_TIMEOUT_MS = 1_000
@@ -46,7 +46,7 @@ class Connection:
     """
 
     def __init__(self, path: Path, tell: Tell) -> None:
-        self._path = path
+        self.path = path
         self._tell = tell
         self._in_transaction = False
         self._opened = ExitStack()
@@ -74,7 +74,7 @@ class Connection:
             self._unmoved = lambda: False  # until it is open again
             self._opened.close()
             self._open()
-        with translated(self._path):
+        with translated(self.path):
             self._connection.set_autocommit(False)
         self._in_transaction = True
         try:
@@ -84,7 +84,7 @@ class Connection:
                 self._end()
             self._check_unmoved()  # of half-written pages come errors, too
             raise
-        with translated(self._path):
+        with translated(self.path):
             self._end()
         self._check_unmoved()
 
@@ -110,12 +110,18 @@ class Connection:
         batch = self.consistent(lambda: self._first_batch(sql, at_most))
         if batch is None:
             raise RuntimeError(f"no row came of {sql}")
+        if batch.num_rows > at_most:
+            raise damaged(self.path)  # its trees contradict each other
         return batch
 
     def rows(self, sql: str, *, at_most: int = 10_000) -> list[tuple[Any, ...]]:
         """Return all rows as Python values: for questions about a table, never for its rows."""
         batch = self.consistent(lambda: self._first_batch(sql, at_most))
-        return [] if batch is None else list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        if batch is None:
+            return []
+        if batch.num_rows > at_most:
+            raise RuntimeError(f"more than {at_most} rows came of {sql}")
+        return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
     def give_way(self, held_s: float) -> None:
         """Wait after a lock of `held_s` seconds, where writers with a rollback journal are at work meanwhile.
@@ -126,19 +132,20 @@ class Connection:
         if self._log:
             return
         with suppress(OSError):  # the file may be gone from its place while we read it to its end
-            before, self._written = self._written, self._path.stat().st_mtime_ns
+            before, self._written = self._written, self.path.stat().st_mtime_ns
             if before not in (None, self._written):
                 time.sleep(min(_WAY * held_s, _MOST_WAY_S))
 
     def _open(self) -> None:
-        real = check_file(self._path)
+        real = check_file(self.path)
         rest = self._look_at_rest(real)
         self._opened.enter_context(connected())
         uri = f"file:{quote(str(real))}?mode=ro{'&immutable=1' if rest else ''}"
-        with translated(self._path):
+        with translated(self.path):
             database = self._opened.enter_context(AdbcDatabase(driver=_DRIVER, uri=uri))
             self._connection = self._opened.enter_context(AdbcConnection(database))
         self._execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", 1)
+        self._execute("PRAGMA cell_size_check = ON", 1)  # else some damaged pages come as rows
         self._log = self._pragma("journal_mode") == "wal"
         self.utf8 = self._pragma("encoding") == "UTF-8"
 
@@ -163,26 +170,23 @@ class Connection:
 
     def _check_unmoved(self) -> None:
         if not self._unmoved():
-            raise MovedError(f"the writer of {self._path} came back while it was read", hint="it is tried again")
+            raise MovedError(f"the writer of {self.path} came back while it was read", hint="it is tried again")
 
     def _first_batch(self, sql: str, size: int) -> RecordBatch | None:
         for tried in range(1, BUSY_TRIES):
             try:
                 return self._execute(sql, size)
             except BusyError:
-                self._tell(Busy(str(self._path), tried * BUSY_TIMEOUT_MS / 1000))
+                self._tell(Busy(str(self.path), tried * BUSY_TIMEOUT_MS / 1000))
         return self._execute(sql, size)
 
     def _execute(self, sql: str, size: int) -> RecordBatch | None:
-        with translated(self._path), AdbcStatement(self._connection) as statement:
-            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size)})
+        with translated(self.path), AdbcStatement(self._connection) as statement:
+            # One row more, so that SQLite comes to the end of the statement, and to every error, in the first batch.
+            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(size + 1)})
             statement.set_sql_query(sql)
             handle, _ = statement.execute_query()
-            batches = RecordBatchReader.from_arrow(handle)
-            batch = next(batches, None)
-            if batch is not None and batch.num_rows == size and next(batches, None) is not None:
-                raise RuntimeError(f"more than {size} rows came of {sql}")
-            return batch
+            return next(RecordBatchReader.from_arrow(handle), None)
 
 
 def connect(path: Path, tell: Tell) -> Connection:

@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,16 +19,24 @@ class BusyError(TransientError):
     """Another program holds a lock that keeps readers out."""
 
 
+RECOVER = (
+    "put a backup in its place, or what is left of it (sqlite3 FILE .recover | sqlite3 NEW); PRAGMA integrity_check "
+    "tells where it is damaged"
+)
 _MEANINGS: Sequence[tuple[str, type[UploaderError], str, str]] = (
     ("is locked", BusyError, "{path} is locked by another program", "it is tried again"),
     ("not a database", ConfigError, "{path} is not a SQLite database", "check --sqlite; is the file encrypted?"),
     ("failed to open", ConfigError, "can't open {path}", "let this user read the file, and its folder too"),
-    ("malformed", PermanentError, "{path} is damaged", "run PRAGMA integrity_check on a copy of it"),
+    ("malformed database schema", PermanentError, "the schema of {path} is damaged or too new", RECOVER),
+    ("malformed", PermanentError, "{path} is damaged", RECOVER),
+    ("unsupported file format", PermanentError, "{path} is damaged or too new", RECOVER),
     ("disk I/O error", TransientError, "{path} can't be read now", "check the disk; it is tried again"),
     ("no such table", ConfigError, "a table of {path} is gone", "check --sqlite-table"),
     ("no such column", TransientError, "the table in {path} changes while it is read", "it is tried again"),
 )
 """Words of SQLite, the only thing that tells its errors apart here, and what they mean."""
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_CHECK_SETTING = "check --sqlite (sqlite in YAML)"
 _WANTED_TO_WRITE = ("unable to open database file", "attempt to write a readonly database")
 
 
@@ -46,13 +55,18 @@ def translated(path: Path) -> Iterator[None]:
         raise
 
 
+def damaged(path: Path) -> PermanentError:
+    """Say that the database contradicts itself."""
+    return PermanentError(f"{path} is damaged", hint=RECOVER)
+
+
 def check_file(path: Path) -> Path:
     """Return the file, which links lead to: SQLite keeps its log and journal beside that.
 
     Says what SQLite would not: it waits for ever at a FIFO and calls a missing file "out of memory".
     """
     with _looking_at(path):
-        real = path.resolve(strict=True)
+        real = Path(os.path.realpath(path, strict=True))  # Path.resolve has an error of its own for a loop of links
         mode = real.stat().st_mode
         if stat.S_ISREG(mode) and mounted_alone(real):
             raise ConfigError(
@@ -66,7 +80,9 @@ def check_file(path: Path) -> Path:
         raise ConfigError(f"{path} is a directory", hint=hint)
     if not stat.S_ISREG(mode):
         raise ConfigError(f"{path} is not a file", hint="name the database file itself")
-    for suffix in ("", "-wal", "-shm"):
+    if not _utf8(real):
+        raise ConfigError(f"{path} is {real}, whose name is not UTF-8", hint="give it another name")
+    for suffix in ("", "-wal", "-shm", "-journal"):
         _check_readable(beside_of(real, suffix))
     return real
 
@@ -75,19 +91,29 @@ def check_file(path: Path) -> Path:
 def _looking_at(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         siblings = _databases_beside(path)
-        hint = f"there is {', '.join(siblings)}" if siblings else "check --sqlite (sqlite in YAML)"
-        raise ConfigError(f"no file {path}", hint=hint) from error
+        hint = f"there is {', '.join(siblings)}" if siblings else _CHECK_SETTING
+        gone = f"{os.path.realpath(path)}, to which {path} leads" if path.is_symlink() else path
+        raise ConfigError(f"no file {gone}", hint=hint) from error
     except OSError as error:
-        raise ConfigError(
-            f"can't look at {path}: {error.strerror}", hint="check the permissions of its folder"
-        ) from error
+        hint = "check the permissions of its folder" if isinstance(error, PermissionError) else _CHECK_SETTING
+        raise ConfigError(f"can't look at {path}: {error.strerror}", hint=hint) from error
+
+
+def _utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_readable(file: Path) -> None:
     with suppress(FileNotFoundError):
         found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # SQLite would wait for ever at a journal that is a FIFO
+            raise ConfigError(f"{file} is not a file", hint="remove it: SQLite keeps a file of that name there")
         if not os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             owner, group, mode = _user(found.st_uid), _group(found.st_gid), stat.filemode(found.st_mode)
             shared = f"run as {owner}; or run in group {group} and let it read (chmod g+r; its writer: umask 027)"
@@ -99,12 +125,13 @@ def _check_readable(file: Path) -> None:
 
 def _would_write(path: Path) -> UploaderError:
     """Say why SQLite, which may only read here, can't do without writing."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     if beside_of(real, "-journal").exists():
         return TransientError(
             f"the writer of {path} died in the middle of a transaction, and its {real.name}-journal must be rolled "
             "back first, which changes the file: that is not ours to do",
-            hint=f"start its writer; or, as a user who may write there: sqlite3 '{path}' 'SELECT 1 FROM sqlite_schema'",
+            hint=f"start its writer; or, as a user who may write there: sqlite3 {shlex.quote(str(path))} "
+            "'SELECT 1 FROM sqlite_schema'",
         )
     if beside_of(real, "-wal").exists() and not beside_of(real, "-shm").exists():
         return TransientError(
@@ -120,7 +147,7 @@ def _would_write(path: Path) -> UploaderError:
 
 def _databases_beside(path: Path) -> Sequence[str]:
     try:
-        files = sorted(f for f in path.parent.iterdir() if f.suffix in {".db", ".sqlite", ".sqlite3"})
+        files = sorted(f for f in path.parent.iterdir() if f.suffix in _SUFFIXES and f.is_file())
     except OSError:
         return []
     return [str(f) for f in files[:5]]

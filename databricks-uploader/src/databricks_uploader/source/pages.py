@@ -16,6 +16,8 @@ from databricks_uploader.model.witness import Values
 from databricks_uploader.ports import Look, Page, Reading
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import Connection
+from databricks_uploader.source.diagnosis import damaged
+from databricks_uploader.source.order import in_order
 from databricks_uploader.source.rows import Raw, Rows, SortedOut, only
 
 
@@ -139,14 +141,19 @@ class Reader:
         full, newest, same_as_before = connection.rows(plan.end(after, limit, same))[0]
         if newest is None or not same_as_before:
             return None
-        up_to = newest if full is None else full
+        up_to, least = (newest, 1) if full is None else (full, limit)
         if self.care.needed:
             found = connection.rows(f"{plan.sizes(plan.following(after, up_to), plan.key)} ORDER BY {plan.key}")
+            if not found:
+                raise damaged(connection.path)
             sizes = [size for _, size in found]
             self.care.saw(sizes)
-            up_to, _ = found[self.size.fitting(sizes) - 1]
-        read = self.rows.read(plan.following(after, up_to), limit)
-        return _Read(read, up_to, last=up_to == newest)
+            least = self.size.fitting(sizes)
+            up_to, _ = found[least - 1]
+        raw = self.rows.read(plan.following(after, up_to), limit)
+        if len(raw[plan.key]) < least or not in_order(raw[plan.key], after, up_to):
+            raise damaged(connection.path)
+        return _Read(raw, up_to, last=up_to == newest)
 
     def _sorted_out(self, read: _Read) -> SortedOut | None:
         return self.rows.sorted_out(read.raw, read.raw[self.rows.plan.key])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from os import pread
+from os.path import realpath
 from pathlib import Path
 
 from databricks_uploader.source.descriptors import descriptor, mount_id
@@ -35,7 +36,7 @@ def signature(path: Path) -> Signature | None:
     of the index, which changes by memory map and moves no time (https://sqlite.org/walformat.html, 2.1). Stamps
     alone lost such a commit whenever the sync took longer than the tick of `Stamp.settled_in`.
     """
-    path = path.resolve()
+    path = Path(realpath(path))
     now_ns = time.time_ns()  # before the stamps: a write after them is later than this, less a tick
     try:
         beside = (Stamp.of(beside_of(path, suffix)) for suffix in ("-wal", "-journal"))
