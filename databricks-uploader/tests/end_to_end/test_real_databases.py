@@ -4,7 +4,7 @@ What is expected is read by Python's own SQLite, and follows the rules of design
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -74,14 +74,18 @@ Way = tuple[Callable[[Sequence[Any]], list[Any]], tuple[type, ...], str]
 """How a column's values are expected, of which Python types they are, and how the target's are read back."""
 
 
+EXACTLY: Mapping[str, Way] = {
+    "BOOLEAN": (lambda values: [None if v is None else bool(v) for v in values], (int,), "{}"),
+    "DATE": (unchanged, (), "{}"),  # none in these files but NULL
+}
+
+
 def way(declared: str, *, is_time: bool) -> Way:
     upper = declared.upper()
     if is_time or upper.split("(")[0] in ("DATETIME", "TIMESTAMP"):
         return microseconds, (int, float, str), "epoch_us({})"
-    if upper in ("BOOLEAN", "BOOL"):
-        return lambda values: [None if v is None else bool(v) for v in values], (int,), "{}"
-    if upper == "DATE":
-        return unchanged, (), "{}"  # none in these files but NULL
+    if upper in EXACTLY:
+        return EXACTLY[upper]
     for word, kind in (("INT", int), ("CHAR", str), ("CLOB", str), ("TEXT", str), ("FLOA", float)):
         if word in upper:
             return unchanged, (kind,), "{}"
