@@ -33,7 +33,9 @@ def _replayed(pipeline: Pipeline, ports: Ports, tell: Tell, kept: Sequence[Kept]
     position = ports.state.position(identity)
     if position is None:
         raise ConfigError("the pipeline has not begun yet", hint="start the uploader once")
-    table = ports.source.table()
+    table, target = ports.source.table(), ports.destination.table()
+    if target is not None and target.id == position.table_id:
+        position = replace(position, schema=target.schema)  # whose types may have been changed for these rows
     position, pairs = columns_now(pipeline, table, position, ports, tell)
     picked = ports.source.again(table, pairs, position, [each.row for each in kept])
     fit = [each for i, each in enumerate(kept) if i not in picked.quarantined]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from databricks_uploader.errors import ConfigError
+from databricks_uploader.model.columns import alteration
 from databricks_uploader.model.node import Machine
 from databricks_uploader.model.position import Position
 from databricks_uploader.state.folder import locked
@@ -89,6 +90,15 @@ def _where(position: Position) -> str:
     return f"after row {position.cursor}"
 
 
+def _altered(position: Position) -> list[str]:
+    columns = {column.name: column for column in position.schema.columns}
+    return [
+        f"{count:,} values of {name!r} {alteration(columns[name])}"
+        for name, count in position.altered.items()
+        if name in columns
+    ]
+
+
 def _told(summary: Summary) -> list[tuple[str, str]]:
     position = summary.position
     lines = [
@@ -99,6 +109,9 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
         ),
         ("position", _where(position)),
     ]
+    lines += [("altered", line) for line in _altered(position)]
+    if summary.quarantined:
+        lines.append(("apart", f"{summary.quarantined:,} rows in quarantine"))
     if summary.pending:
         rows = sum(c.counts.loaded for c in summary.pending)
         lines.append(("pending", f"{rows:,} rows in {len(summary.pending)} claims"))

@@ -22,6 +22,7 @@ class Summary:
     newest: str | None
     committed_at: str | None
     pending: tuple[Claim, ...]
+    quarantined: int
 
 
 def write(folder: Path, summaries: Sequence[Summary]) -> None:

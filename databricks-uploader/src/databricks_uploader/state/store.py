@@ -237,6 +237,7 @@ class Store:
                 row["newest"],
                 row["committed_at"],
                 tuple(self.pending(rows.identity(row))),
+                self.quarantined(rows.identity(row)),
             )
             for row in found
         ]
