@@ -13,6 +13,7 @@ from databricks_uploader.model.steps import (
     Inside,
     Mask,
     Pattern,
+    RemoveNulls,
     Replacement,
     Round,
     Rule,
@@ -54,16 +55,32 @@ def _of_step(step: Step, columns: TableSchema) -> Iterator[tuple[Inside, str]]:
             _check(rule, column)
         except ValueError as error:
             yield rule.inside, str(error)
-    if isinstance(step, SanitizeStep) and step.allow is not None:
-        for number, name in enumerate(step.allow):
-            if columns.get(name) is None:
-                yield ("allow", number), _no_column(name, columns)
+    if isinstance(step, SanitizeStep):
+        yield from _of_allow(step, columns)
+        if columns.columns and not after(step, columns).columns:
+            yield (), "lets no column pass"
+
+
+def _of_allow(step: SanitizeStep, columns: TableSchema) -> Iterator[tuple[Inside, str]]:
+    if step.allow is None:
+        return
+    allowed = {name.casefold() for name in step.allow}
+    for rule in step.rules:
+        passes = rule.column.casefold() in allowed
+        if isinstance(rule, Drop) and passes:
+            yield rule.inside, f"withholds {rule.column!r}, which allow lets pass"
+        elif not isinstance(rule, Drop | RemoveNulls) and not passes:
+            what = f"alters {rule.column!r}, which allow does not let pass"
+            yield rule.inside, f"{what}: put it there, or leave the rule out"
+    for number, name in enumerate(step.allow):
+        if columns.get(name) is None:
+            yield ("allow", number), _no_column(name, columns)
 
 
 def _no_column(name: str, columns: TableSchema) -> str:
     names = {c.name.lower(): c.name for c in columns.columns}
     close = get_close_matches(name.lower(), names, n=1)
-    near = f", did you mean {names[close[0]]!r}?" if close else f"; there are {', '.join(names.values())}"
+    near = f", did you mean {names[close[0]]!r}?" if close else f"; there are {', '.join(names.values()) or 'none'}"
     return f"is about {name!r}, which is no column there{near}"
 
 
@@ -95,12 +112,3 @@ def _check_pairs(rule: Replacement, delta_type: str) -> None:
     for _, after_it in rule.pairs:
         if after_it is not None:
             literal(after_it, delta_type)
-
-
-def dropped_without_effect(step: SanitizeStep) -> Iterator[tuple[Inside, str]]:
-    """Yield the rules that alter a column which `allow` does not let pass."""
-    allowed = None if step.allow is None else {name.casefold() for name in step.allow}
-    for rule in step.written:
-        listed = allowed is None or rule.column.casefold() in allowed
-        if isinstance(rule, Drop) and allowed is not None and listed:
-            yield rule.inside, f"withholds {rule.column!r}, which allow lets pass"

@@ -218,6 +218,12 @@ class SanitizeStep:
             raise ValueError("takes at least one rule")
         if self.allow is not None and not self.allow:
             raise ValueError("takes at least one column to allow")
+        ruled: set[tuple[str, int]] = set()
+        for rule in self.written:
+            kind = (rule.column.casefold(), _rank(rule))
+            if kind in ruled:
+                raise ValueError(f"has two rules for {rule.column!r} that can't both count")
+            ruled.add(kind)
 
     @property
     def rules(self) -> tuple[SanitizeRule, ...]:
