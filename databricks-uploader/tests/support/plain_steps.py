@@ -28,8 +28,10 @@ from databricks_uploader.model.steps import (
     TruncateTime,
 )
 
-Row = dict[str, Any]
-_COMPARED: Mapping[Operator, Callable[[Any, tuple[Any, ...]], bool]] = {
+Cell = Any
+"""A value of whatever type a column has."""
+Row = dict[str, Cell]
+_COMPARED: Mapping[Operator, Callable[[Cell, tuple[Cell, ...]], bool]] = {
     Operator.EQUAL: lambda cell, values: cell == values[0],
     Operator.NOT_EQUAL: lambda cell, values: cell != values[0],
     Operator.GREATER: lambda cell, values: cell > values[0],
@@ -84,40 +86,36 @@ class Result:
         self.rows.append(row)
         self.numbers.append(number)
 
-    def _cell(self, rule: Rule, cell: Any, kind: str) -> Any:
-        match rule:
-            case Replacement():
-                return _replaced(rule, cell, kind)
-            case _ if cell is None:
-                return None
-            case Pattern():
-                return re.sub(rule.pattern, "", cell, flags=re.ASCII)
-            case Hash():
-                return hmac.new(self._key, hashed_bytes(cell, kind), hashlib.sha256).hexdigest()
-            case Mask():
-                text = str(cell)
-                kept = text[len(text) - rule.keep_last :] if len(text) > rule.keep_last else ""
-                return "*" * (len(text) - len(kept)) + kept
-            case Redact():
-                return rule.text
-            case Round():
-                return _rounded(cell, rule.decimals, kind)
-            case TruncateTime():
-                return _cut(cell, rule.unit)
-        raise AssertionError(rule)
+    def _cell(self, rule: Rule, cell: Cell, kind: str) -> Cell:
+        if isinstance(rule, Replacement):
+            return _replaced(rule, cell, kind)
+        return None if cell is None else _ALTERED[type(rule)](rule, cell, kind, self._key)
+
+
+_ALTERED: Mapping[type[Rule], Callable[[Any, Cell, str, bytes], Cell]] = {
+    Pattern: lambda rule, cell, kind, key: re.sub(rule.pattern, "", cell, flags=re.ASCII),
+    Hash: lambda rule, cell, kind, key: hmac.new(key, hashed_bytes(cell, kind), hashlib.sha256).hexdigest(),
+    Mask: lambda rule, cell, kind, key: _masked(str(cell), rule.keep_last),
+    Redact: lambda rule, cell, kind, key: rule.text,
+    Round: lambda rule, cell, kind, key: _rounded(cell, rule.decimals, kind),
+    TruncateTime: lambda rule, cell, kind, key: _cut(cell, rule.unit),
+}
+
+
+def _masked(text: str, keep_last: int) -> str:
+    kept = text[len(text) - keep_last :] if len(text) > keep_last else ""
+    return "*" * (len(text) - len(kept)) + kept
 
 
 def _in_order(step: Step) -> list[Rule]:
     if isinstance(step, FilterStep):
         return list(step.conditions)
-    first, second, third, rest = [], [], [], []
-    for rule in step.written:
-        place = {Pattern: first, Replacement: second, RemoveNulls: third}.get(type(rule), rest)
-        place.append(rule)
-    return [*first, *second, *third, *rest]
+    early = (Pattern, Replacement, RemoveNulls)
+    found: list[Rule] = [rule for kind in early for rule in step.written if isinstance(rule, kind)]
+    return [*found, *(rule for rule in step.written if not isinstance(rule, early))]
 
 
-def _passes(rule: Condition | RemoveNulls, cell: Any, kind: str) -> bool:
+def _passes(rule: Condition | RemoveNulls, cell: Cell, kind: str) -> bool:
     if isinstance(rule, RemoveNulls):
         return cell is not None
     if rule.operator is Operator.IS_NULL:
@@ -125,32 +123,42 @@ def _passes(rule: Condition | RemoveNulls, cell: Any, kind: str) -> bool:
     return cell is not None and _COMPARED[rule.operator](cell, tuple(meant(v, kind) for v in rule.values))
 
 
-def meant(value: Any, kind: str) -> Any:
+def meant(value: Cell, kind: str) -> Cell:
     """Return the value of a column's type that a rule's value stands for."""
-    match kind:
-        case "double":
-            return float(value)
-        case "float":
-            return single(float(value))
-        case "string":
-            return value
-        case "boolean":
-            return value in (True, "true", "1")
-        case "date":
-            return date.fromisoformat(value)
-        case "timestamp":
-            time = datetime.fromisoformat(value)
-            return time if time.tzinfo else time.replace(tzinfo=UTC)
-        case "timestamp_ntz":
-            return datetime.fromisoformat(value)
-    return Decimal(str(value))
+    return _MEANT.get(kind, _decimal)(value)
 
 
-def _replaced(rule: Replacement, cell: Any, kind: str) -> Any:
+def _decimal(number: Cell) -> Decimal:
+    return Decimal(str(number))
+
+
+def _in_utc(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+_MEANT: Mapping[str, Callable[[Cell], Cell]] = {
+    "double": float,
+    "float": lambda value: single(float(value)),
+    "string": str,
+    "boolean": lambda value: value in (True, "true", "1"),
+    "date": date.fromisoformat,
+    "timestamp": _in_utc,
+    "timestamp_ntz": datetime.fromisoformat,
+}
+
+
+def _replaced(rule: Replacement, cell: Cell, kind: str) -> Cell:
     for before, after in rule.pairs:
         if cell is not None and cell == meant(before, kind):
-            return None if after is None else meant(after, kind)
+            return None if after is None else _stored(meant(after, kind), kind)
     return cell
+
+
+def _stored(value: Cell, kind: str) -> Cell:
+    if not isinstance(value, Decimal):
+        return value
+    return value.quantize(Decimal("0.01")) if kind.startswith("decimal") else int(value)
 
 
 def single(number: float) -> float:
@@ -158,7 +166,7 @@ def single(number: float) -> float:
     return float(struct.unpack("f", struct.pack("f", number))[0])
 
 
-def _rounded(cell: Any, decimals: int, kind: str) -> Any:
+def _rounded(cell: Cell, decimals: int, kind: str) -> Cell:
     if isinstance(cell, Decimal):
         _, _, exponent = cell.as_tuple()
         return cell.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP).quantize(Decimal(1).scaleb(int(exponent)))
@@ -175,10 +183,10 @@ def _cut(cell: date, unit: str) -> date:
     units = ["year", "month", "day", "hour", "minute", "second", "microsecond"]
     first = {"month": 1, "day": 1}
     fields = [name for name in units[units.index(unit) + 1 :] if hasattr(cell, name)]
-    return cell.replace(**{name: first.get(name, 0) for name in fields})  # type: ignore[arg-type]
+    return cell.replace(**{name: first.get(name, 0) for name in fields})
 
 
-def hashed_bytes(cell: Any, kind: str) -> bytes:
+def hashed_bytes(cell: Cell, kind: str) -> bytes:
     """Return the bytes that a value's hash is of."""
     if isinstance(cell, bytes):
         return cell
@@ -188,7 +196,7 @@ def hashed_bytes(cell: Any, kind: str) -> bytes:
     return plain_text(cell).encode()
 
 
-def plain_text(cell: Any) -> str:
+def plain_text(cell: Cell) -> str:
     """Return a value as the text that it is hashed or masked as."""
     match cell:
         case bool():

@@ -86,14 +86,18 @@ def _step(reading: Reading, word: str, tree: Tree, inside: Inside) -> Step | Non
     if word not in _STEPS:
         reading.wrong(_NO_AGGREGATE, inside)
         return None
-    return _STEPS[word](reading, tree, inside)
+    of_step = Reading()
+    step = _STEPS[word](of_step, tree)
+    for misfit in of_step.misfits:
+        reading.wrong(str(misfit), (*inside, *misfit.inside))
+    return step
 
 
 def _scenario(reading: Reading, given: Mapping[str, Tree], inside: Inside) -> str | None:
     """Return the step of a pipeline's scenario, where it names one that has a step."""
     name = given.get("scenario")
     if name is not None and name not in set(Scenario):
-        near = nearest(str(name), list(Scenario)) or f"; there are {', '.join(Scenario)}"
+        near = nearest(str(name), [scenario.value for scenario in Scenario]) or f"; there are {', '.join(Scenario)}"
         reading.wrong(f"is no scenario: {name!r}{near}", (*inside, "scenario"))
         return None
     return _OF_SCENARIO.get(Scenario(name)) if isinstance(name, str) else None

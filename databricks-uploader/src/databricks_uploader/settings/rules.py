@@ -78,22 +78,21 @@ class Reading:
         return step
 
 
-def filter_step(reading: Reading, tree: Tree, inside: Inside = ()) -> FilterStep | None:
+def filter_step(reading: Reading, tree: Tree) -> FilterStep | None:
     """Return the filter step that rules ask for; None where something is wrong with them."""
     found: list[Condition | None] = []
     before = len(reading.misfits)
-    for column, wanted in reading.mapping(tree, inside).items():
-        within = (*inside, column)
+    for column, wanted in reading.mapping(tree, ()).items():
         if isinstance(wanted, Mapping):
             if not wanted:
-                reading.wrong("takes a value, or operators with values", within)
-            found += (_condition(reading, column, word, value, (*within, word)) for word, value in wanted.items())
+                reading.wrong("takes a value, or operators with values", (column,))
+            found += (_condition(reading, column, word, value, (column, word)) for word, value in wanted.items())
         elif isinstance(wanted, Sequence) and not isinstance(wanted, str):
-            reading.wrong("takes one value; several go under in", within)
+            reading.wrong("takes one value; several go under in", (column,))
         else:
-            found.append(_made_condition(reading, column, Operator.EQUAL, (wanted,), within))
+            found.append(_made_condition(reading, column, Operator.EQUAL, (wanted,), (column,)))
     conditions = tuple(condition for condition in found if condition is not None)
-    return None if len(reading.misfits) > before else reading.made(lambda: FilterStep(conditions), inside)
+    return None if len(reading.misfits) > before else reading.made(lambda: FilterStep(conditions), ())
 
 
 def _condition(reading: Reading, column: str, word: str, value: Tree, inside: Inside) -> Condition | None:
@@ -115,12 +114,12 @@ def _made_condition(
     return reading.made(lambda: Condition(column=column, operator=operator, values=values, inside=inside), inside)
 
 
-def sanitize_step(reading: Reading, tree: Tree, inside: Inside = ()) -> SanitizeStep | None:
+def sanitize_step(reading: Reading, tree: Tree) -> SanitizeStep | None:
     """Return the sanitize step that rules ask for; None where something is wrong with them."""
     before, allow = len(reading.misfits), None
     found: list[SanitizeRule | None] = []
-    for name, rule in reading.mapping(tree, inside).items():
-        within = (*inside, name)
+    for name, rule in reading.mapping(tree, ()).items():
+        within = (name,)
         match name:
             case "remove_nulls":
                 columns = enumerate(reading.names(rule, within))
@@ -138,7 +137,7 @@ def sanitize_step(reading: Reading, tree: Tree, inside: Inside = ()) -> Sanitize
     if len(reading.misfits) > before:
         return None
     rules = tuple(rule for rule in found if rule is not None)
-    return reading.made(lambda: SanitizeStep(rules, allow), inside)
+    return reading.made(lambda: SanitizeStep(rules, allow), ())
 
 
 def _replacement(reading: Reading, column: str, tree: Tree, inside: Inside) -> Replacement | None:

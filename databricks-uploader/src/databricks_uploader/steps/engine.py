@@ -34,7 +34,15 @@ def apply(work: Work, typed: Path, written: Path) -> Applied:
     beside `written` while this runs. Raises PermanentError where a value does not fit its column after a rule,
     TransientError where memory or disk do not suffice; neither names a value.
     """
-    with _connection(typed.parent, written.parent) as connection, _translated(work):
+    try:
+        return _applied(work, typed, written)
+    except duckdb.Error as error:
+        failure = _of(error, work)
+    raise failure  # outside of the handler: the engine's own text may quote a value, and is not to be kept with it
+
+
+def _applied(work: Work, typed: Path, written: Path) -> Applied:
+    with _connection(typed.parent, written.parent) as connection:
         statement, counted = counting(work, str(typed))
         read, left, *numbers = connection.execute(statement.text, statement.parameters).fetchone() or ()
         pairs = list(zip(counted, numbers, strict=True))
@@ -73,18 +81,6 @@ def _connection(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def _translated(work: Work) -> Iterator[None]:
-    """Make an error of the engine one of ours. Its own text may quote a value, so that it is neither told nor kept."""
-    failure: UploaderError | None = None
-    try:
-        yield
-    except duckdb.Error as error:
-        failure = _of(error, work)
-    if failure is not None:
-        raise failure
 
 
 def _of(error: duckdb.Error, work: Work) -> UploaderError:
