@@ -58,6 +58,7 @@ class _Rule:
 class Condition(_Rule):
     """Rows pass where the column compares with `values`; NULL does only with IS_NULL."""
 
+    name = "condition"
     operator: Operator
     values: tuple[Scalar, ...]
     """One value; for BETWEEN the least and the greatest, for IN and NOT_IN some, for IS_NULL True or False."""
