@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.step_columns import allowed, judged_columns, output, touches, withheld
 from databricks_uploader.model.step_faults import step_faults
+from databricks_uploader.model.step_fingerprint import fingerprint
 from databricks_uploader.model.steps import (
     Condition,
     Drop,
@@ -223,3 +225,21 @@ def test_a_key_is_touched_by_what_alters_or_withholds_it(step: FilterStep | Sani
 
 def test_a_key_that_nobody_judged_is_touched() -> None:
     assert touches([SanitizeStep((Drop(column="seen"),))], TABLE, "id", judged=["price"])
+
+
+def test_the_fingerprint_of_steps_changes_with_what_they_do_and_not_with_where_they_are_written() -> None:
+    pattern = Pattern(column="text", pattern="a")
+    one = [SanitizeStep((pattern,))]
+    key, other = Secret("0123456789abcdef"), Secret("fedcba9876543210")
+    others = [
+        fingerprint([SanitizeStep((replace(pattern, pattern="b"),))]),
+        fingerprint([SanitizeStep((pattern,), allow=("text",))]),
+        fingerprint([*one, *one]),
+        fingerprint(one, ["text"]),
+        fingerprint(one, key=key),
+        fingerprint(one, key=other),
+        fingerprint([FilterStep((condition("id", "=", 1),))]),
+        fingerprint([FilterStep((condition("id", "=", True),))]),  # noqa: FBT003  (a value)
+    ]
+    assert len({fingerprint(one), *others}) == len(others) + 1
+    assert fingerprint([SanitizeStep((replace(pattern, inside=("elsewhere",)),))]) == fingerprint(one)

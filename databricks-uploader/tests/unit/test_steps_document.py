@@ -10,7 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import pytest
+import yaml
 from tests.support import documents, typed_files
 
 from databricks_uploader.model.step_faults import step_faults
@@ -18,11 +20,13 @@ from databricks_uploader.model.steps import Hash, SanitizeStep
 from databricks_uploader.settings.hash_key import hash_key
 from databricks_uploader.settings.plans import plans
 from databricks_uploader.settings.resolve import Sources, resolve
+from databricks_uploader.settings.schema import schema
 from databricks_uploader.steps.engine import apply
 from databricks_uploader.steps.sql import Work
 
 TEXT = (documents.DOCS / "steps.md").read_text()
 Json = str | int | float | bool | None
+CHECK = fastjsonschema.compile(schema())
 KEY = "0123456789abcdef"
 _DELTA = {"BIGINT": "long", "TINYINT": "byte"}
 
@@ -46,6 +50,7 @@ def cell(value: Json, kind: str) -> object:
 def settled(text: str, folder: Path) -> Mapping[str, Any]:
     """Return what YAML settings mean, which have no fault but that this version has no steps."""
     (folder / "config.yaml").write_text(text)
+    CHECK(json.loads(json.dumps(yaml.safe_load(text), default=str)))  # PyYAML makes dates of texts, editors don't
     resolved = resolve(Sources({}, {"SANITIZE_HASH_KEY": KEY}, folder / "config.yaml"))
     assert [f for f in resolved.faults if "is not available" not in f.text] == []
     return resolved.values

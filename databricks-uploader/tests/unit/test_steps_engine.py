@@ -137,6 +137,15 @@ def test_a_value_that_no_longer_fits_its_column_is_told_by_its_column_and_not_by
         assert error is None or "10.00" not in f"{error}"
 
 
+def test_a_folder_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    folder = tmp_path / "id=7 [a]*?'$p0;"
+    folder.mkdir()
+    assert applied(folder, ABOVE_ONE).counts.written == 2
+    _, rows = typed_files.read(folder / "claim")
+    assert [row["id"] for row in rows] == [2, 3]
+    assert {file.name for file in folder.iterdir()} == {"typed", "claim"}
+
+
 def test_a_typed_file_that_is_not_there_is_no_bug(tmp_path: Path) -> None:
     with pytest.raises(TransientError):
         apply(Work((), typed_files.schema(TYPES)), tmp_path / "typed", tmp_path / "claim")

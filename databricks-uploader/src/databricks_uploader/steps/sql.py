@@ -110,7 +110,8 @@ class _Chain:
         self._columns = work.columns
         own = [f"{quoted(c.name)} AS {self.place(c.name)}" for c in work.columns.columns]
         rest = ["NULL AS why"] if counting else [quoted(name) for name in LINEAGE_ORDER]
-        self._parts = [f"s0 AS (SELECT {', '.join([*own, *rest])} FROM read_parquet({self._bind(typed)}))"]
+        source = f"read_parquet({self._bind(typed)}, hive_partitioning = false)"  # a folder may be called id=7
+        self._parts = [f"s0 AS (SELECT {', '.join([*own, *rest])} FROM {source})"]
         self.counted: dict[int, Counted] = {}
         self._rules = 0
         for step in work.steps:
