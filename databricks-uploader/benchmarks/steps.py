@@ -1,7 +1,8 @@
 """The steps' share of the way: typed Parquet files in, claims' Parquet files out, by a filter and a sanitize step.
 
 Typed files hold 250,000 rows each, as spans do. Files without steps tell what reading and writing alone cost by the
-same engine; both take turns, in processes of their own.
+same engine, and an upload of the same rows without steps what all the rest costs; they take turns, in processes of
+their own. An upload with steps does both: its speed is that of one without, times raw / (raw + both).
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from arro3.core import Array, DataType, RecordBatch
-from benchmarks.raw import COLUMNS, WORK, Run, measured, readings
+from benchmarks.raw import COLUMNS, WORK, Run, make_database, measured, readings, upload
 
 from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.steps import (
@@ -118,15 +119,22 @@ def main() -> None:
         return
     for rows in (arguments.rows // 4, arguments.rows):
         make_typed_files(rows)
-        runs: dict[str, list[Run]] = {way: [] for way in WAYS}
+        database = WORK / f"sensors-{rows}.db"
+        make_database(database, rows)
+        runs: dict[str, list[Run]] = {way: [] for way in ("raw", *WAYS)}
         for _ in range(arguments.runs):
-            for way, done in runs.items():
+            runs["raw"].append(upload(database))
+            for way in WAYS:
                 command = [sys.executable, "-m", "benchmarks.steps", "--rows", str(rows), "--way", way]
-                done.append(measured(command))
+                runs[way].append(measured(command))
         for way, done in runs.items():
             seconds = median(run.seconds for run in done)
             peak = max(run.peak_mb for run in done)
             print(f"{way:<8}{rows:>12,} rows {seconds:7.2f} s {rows / seconds:12,.0f} rows/s {peak:7.0f} MB")
+        shares = (
+            raw.seconds / (raw.seconds + both.seconds) for raw, both in zip(runs["raw"], runs["both"], strict=True)
+        )
+        print(f"with both steps {median(shares):.2f} of raw's speed\n")
 
 
 if __name__ == "__main__":
