@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 help: ## list the targets
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## prepare databricks-uploader/.venv
 
@@ -43,13 +43,16 @@ bench: $(VENV)/.dev ## two million rows against the C scan of the same file
 bench-writers: $(VENV)/.dev ## writers at full speed, with and without us beside them
 	cd $(PRODUCT) && $(BIN)/python -m benchmarks.writers
 
+bench-steps: $(VENV)/.dev ## two million rows through a filter and a sanitize step
+	cd $(PRODUCT) && $(BIN)/python -m benchmarks.steps
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .tools demo-data warehouse-data $(PRODUCT)/.bench
 	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
 
 lock: $(UV)
-	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra demo --group build -o requirements/setup.txt
-	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra demo --group dev -o requirements/dev.txt
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra steps --extra demo --group build -o requirements/setup.txt
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra steps --extra demo --group dev -o requirements/dev.txt
 	cd $(PRODUCT) && echo uv | $(LOCK) - -o requirements/uv.txt
 
 $(CURDIR)/.tools/bin/uv:
@@ -66,4 +69,4 @@ $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long warehouse lint types layers docs bench bench-writers clean lock
+.PHONY: help setup demo test test-long warehouse lint types layers docs bench bench-writers bench-steps clean lock

@@ -50,7 +50,7 @@ def test_the_example_is_valid_as_it_is(tmp_path: Path) -> None:
 
 def test_the_example_has_every_setting_and_shows_the_defaults() -> None:
     shown = yaml.safe_load(uncommented())
-    assert set(shown) == {key.name for key in KEYS if not key.flag_only}
+    assert set(shown) == {key.name for key in KEYS if key.names}
     defaults = {key.name: key.default_text.lower() for key in KEYS if key.default_text is not None}
     assert {name: str(shown[name]).lower() for name in defaults} == defaults
 
@@ -59,8 +59,8 @@ def test_of_the_example_with_all_settings_only_what_is_not_there_is_a_fault(tmp_
     (tmp_path / "config.yaml").write_text(uncommented())
     environment = {"DATABRICKS_TOKEN": "dapi0123456789", "DATABRICKS_CLIENT_SECRET": "dose0123456789"}
     told = [fault.text for fault in resolve(Sources({}, environment, tmp_path / "config.yaml")).faults]
-    files = [text.split()[0] for text in told if not text.endswith("is not available in this version")]
-    assert files == ["databricks_config_profile", "databricks_token_file"]
+    files = {text.split()[0] for text in told if not text.endswith("is not available in this version")}
+    assert files == {"databricks_config_profile", "databricks_token_file", "sanitize_hash_key_file"}
 
 
 def test_the_example_with_all_settings_fits_the_schema_and_editors_find_the_schema() -> None:

@@ -73,18 +73,18 @@ def test_relative_paths_of_the_file_are_relative_to_it(tmp_path: Path, monkeypat
          "config.yaml:2: upload_interval has another value than config.yaml:1, which means the same"),
         ("interval: 1\ninterval: 2",
          "config.yaml:2: interval has another value than config.yaml:1, which means the same"),
-        ("enable_sanitize: true", "config.yaml:1: enable_sanitize is not available in this version"),
-        ("filter_config: {a: 1}", "config.yaml:1: filter_config is not available in this version"),
+        ("create_tables: no\n", "config.yaml:1: create_tables is not available in this version"),
         ("create_tables: false", "config.yaml:1: create_tables is not available in this version"),
         ("node_id: [a]", "config.yaml:1: node_id takes one value"),
         ("node_id: ''", "config.yaml:1: node_id takes a name, not ''"),
-        ("filter_config: '{}'", "config.yaml:1: filter_config takes a mapping"),
+        ("filter_config: '{}'\nenable_filter: false", "config.yaml:1: filter_config takes a mapping"),
         ("node_id: ${NOT_THERE}", "config.yaml:1: the variable NOT_THERE is not set"),
         ("node_id: ${NOT_THERE:-x}", "config.yaml:1: only ${NAME} is expanded; write $$ for a dollar sign"),
         ("- a", "config.yaml:1: settings are `key: value` lines"),
         ("a: [", "config.yaml:2: not YAML: expected the node content, but found '<stream end>'"),
-        ("filter_config: &a {b: *a}", "config.yaml:1: an alias (*) stands inside of what it repeats"),
-        ("filter_config: {b: 1, b: 2}", "config.yaml:1: 'b' is given twice"),
+        ("filter_config: &a {b: *a}\nenable_filter: false",
+         "config.yaml:1: an alias (*) stands inside of what it repeats"),
+        ("filter_config: {b: 1, b: 2}\nenable_filter: false", "config.yaml:1: 'b' is given twice"),
         ("sqlite_path: 'C:\\data\\x.db'",
          "config.yaml:1: sqlite is a Windows path: C:\\data\\x.db; here paths look like /data/sensor.db"),
     ],
@@ -185,7 +185,6 @@ def test_values_of_rules_are_of_the_type_that_they_are_written_in(tmp_path: Path
         ".5",
         "-2",
         "true",
-        "null",
         "'1'",
         "text",
         "012",
@@ -197,15 +196,17 @@ def test_values_of_rules_are_of_the_type_that_they_are_written_in(tmp_path: Path
     ]
     lines = "".join(f"\n      - {value}" for value in values)
     found = resolve(Sources(FLAGS, {"N": "3"}, config(tmp_path, f"filter_config:\n  a:\n    in:{lines}\n")))
-    assert found.values["filter_config"] == {
-        "a": {"in": [1, 1.5, 0.5, -2, True, None, "1", "text", "012", "1:30", "1_000", "2026-01-02", 3, "3"]}
-    }
+    (condition,) = found.values["filter_config"].conditions
+    assert [(type(value), value) for value in condition.values] == [
+        (type(value), value)
+        for value in (1, 1.5, 0.5, -2, True, "1", "text", "012", "1:30", "1_000", "2026-01-02", 3, "3")
+    ]
 
 
 @pytest.mark.parametrize("text", ["xxxxxxxx", "/path/to/x", "your_name"])
 def test_rules_may_hold_what_would_be_a_placeholder_elsewhere(text: str) -> None:
     rules = '{"name": {"replace_value": "a", "with_value": "' + text + '"}}'
-    (fault,) = resolve(Sources(FLAGS, {"SANITIZE_CONFIG": rules})).faults
+    (fault,) = resolve(Sources(FLAGS, {"SANITIZE_CONFIG": rules, "ENABLE_SANITIZE": "no"})).faults
     assert fault.text == "sanitize_config is not available in this version"
 
 

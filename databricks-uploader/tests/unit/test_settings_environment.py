@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from databricks_uploader.commands.show_config import drawn
 from databricks_uploader.errors import ConfigError
+from databricks_uploader.model.steps import Condition, FilterStep, Operator
 from databricks_uploader.settings.model import KEYS, NAMES, VARIABLES, Key
 from databricks_uploader.settings.resolve import Resolved, Sources, resolve
 
@@ -107,9 +108,11 @@ def test_lines_of_a_file_of_variables(line: str, value: str | None, tmp_path: Pa
 
 
 def test_a_quoted_value_may_go_over_lines_and_places_are_those_of_names(tmp_path: Path) -> None:
-    text = "NODE_ID=pump\nFILTER_CONFIG='{\n  \"a\": 1\n}'\nLOG_LEVEL=loud\n"
+    text = "ENABLE_FILTER=no\nFILTER_CONFIG='{\n  \"a\": 1\n}'\nLOG_LEVEL=loud\n"
     resolved = read(tmp_path, text)
-    assert resolved.values["filter_config"] == {"a": 1}
+    assert resolved.values["filter_config"] == FilterStep(
+        (Condition(column="a", operator=Operator.EQUAL, values=(1,)),)
+    )
     assert [fault.place.label for fault in resolved.faults] == [".env:2", ".env:5"]
 
 

@@ -4,12 +4,32 @@ from pathlib import Path
 
 import pytest
 
+from databricks_uploader.model.steps import (
+    Condition,
+    FilterStep,
+    Operator,
+    Pattern,
+    RemoveNulls,
+    Replacement,
+    SanitizeStep,
+)
 from databricks_uploader.settings.model import FLAGS, NAMES, VARIABLES
 from databricks_uploader.settings.resolve import Resolved, Sources, resolve
 
-SANITIZE = {"column_to_clean": "pattern_to_remove", "another_column": {"replace_value": "X", "with_value": "Y"}}
+SANITIZE = SanitizeStep(
+    (
+        Pattern(column="column_to_clean", pattern="pattern_to_remove"),
+        Replacement(column="another_column", pairs=(("X", "Y"),)),
+    )
+)
 SANITIZE_JSON = '{"column_to_clean": "pattern_to_remove", "another_column": {"replace_value": "X", "with_value": "Y"}}'
-FILTER = {"numeric_column": {">": 100, "<=": 200}, "string_column_equals": "active_value"}
+FILTER = FilterStep(
+    (
+        Condition(column="numeric_column", operator=Operator.GREATER, values=(100,)),
+        Condition(column="numeric_column", operator=Operator.AT_MOST, values=(200,)),
+        Condition(column="string_column_equals", operator=Operator.EQUAL, values=("active_value",)),
+    )
+)
 FILTER_JSON = '{"numeric_column": {">": 100, "<=": 200}, "string_column_equals": "active_value"}'
 AGGREGATE = {
     "group_by": ["device_id", "hour_of_day"],
@@ -45,9 +65,9 @@ VARIABLES_OF_THE_ORIGINAL = [
     ("ONCE", "once", "1", "True"),
     ("ENABLE_SANITIZE", "enable_sanitize", "true", "True"),
     ("ENABLE_SANITIZE", "enable_sanitize", "1", "True"),
-    ("SANITIZE_CONFIG", "sanitize_config", SANITIZE_JSON, str(SANITIZE)),
+    ("SANITIZE_CONFIG", "sanitize_config", SANITIZE_JSON, SANITIZE),
     ("ENABLE_FILTER", "enable_filter", "true", "True"),
-    ("FILTER_CONFIG", "filter_config", FILTER_JSON, str(FILTER)),
+    ("FILTER_CONFIG", "filter_config", FILTER_JSON, FILTER),
     ("ENABLE_AGGREGATE", "enable_aggregate", "1", "True"),
     ("AGGREGATE_CONFIG", "aggregate_config", AGGREGATE_JSON, str(AGGREGATE)),
 ]  # fmt: skip
@@ -60,6 +80,11 @@ def loaded(folder: Path, text: str = "", **sources: object) -> Resolved:
     return resolve(Sources(config=file, **sources))  # type: ignore[arg-type]
 
 
+def told(value: object) -> object:
+    """Return rules as they are, and any other value as its text."""
+    return value if isinstance(value, FilterStep | SanitizeStep) else str(value)
+
+
 def real_faults(resolved: Resolved) -> list[str]:
     """Return the faults but those of features that this version lacks."""
     faults = sorted(resolved.faults, key=lambda fault: fault.place)
@@ -67,21 +92,21 @@ def real_faults(resolved: Resolved) -> list[str]:
 
 
 @pytest.mark.parametrize(("variable", "key", "text", "meaning"), VARIABLES_OF_THE_ORIGINAL)
-def test_a_variable_means_what_it_did(variable: str, key: str, text: str, meaning: str | None, tmp_path: Path) -> None:
+def test_a_variable_means_what_it_did(variable: str, key: str, text: str, meaning: object, tmp_path: Path) -> None:
     resolved = loaded(tmp_path, environment={variable: text})
-    assert str(resolved.values[key]) == (meaning or text)
+    assert told(resolved.values[key]) == (meaning or text)
     assert resolved.given[key].place.label == f"environment {variable}"
 
 
 @pytest.mark.parametrize(("variable", "key", "text", "meaning"), VARIABLES_OF_THE_ORIGINAL)
 def test_its_key_and_its_flag_mean_the_same(
-    variable: str, key: str, text: str, meaning: str | None, tmp_path: Path
+    variable: str, key: str, text: str, meaning: object, tmp_path: Path
 ) -> None:
     name = variable.lower()
     flag = "--" + name.replace("_", "-")
     native = text if text.startswith("{") else f"'{text}'"  # JSON is YAML
-    assert str(loaded(tmp_path, f"{name}: {native}\n").values[key]) == (meaning or text)
-    assert str(loaded(tmp_path, flags={flag: text}).values[key]) == (meaning or text)
+    assert told(loaded(tmp_path, f"{name}: {native}\n").values[key]) == (meaning or text)
+    assert told(loaded(tmp_path, flags={flag: text}).values[key]) == (meaning or text)
     assert NAMES[name] == FLAGS[flag] == VARIABLES[variable]
 
 
@@ -171,11 +196,14 @@ def test_the_query_flag_is_known_and_told_not_to_be_there_yet(tmp_path: Path) ->
         ('enable_sanitize: true\nsanitize_config:\n  remove_nulls: ["temperature", "humidity"]\n'
          '  replace_values:\n    status: {"error": "unknown", "": "unknown"}\n',
          "sanitize_config",
-         {"remove_nulls": ["temperature", "humidity"],
-          "replace_values": {"status": {"error": "unknown", "": "unknown"}}}),
+         SanitizeStep((RemoveNulls(column="temperature"), RemoveNulls(column="humidity"),
+                       Replacement(column="status", pairs=(("error", "unknown"), ("", "unknown")))))),
         ('enable_filter: true\nfilter_config:\n  temperature:\n    ">": -50\n    "<": 150\n'
          '  device_status: "active"\n',
-         "filter_config", {"temperature": {">": -50, "<": 150}, "device_status": "active"}),
+         "filter_config",
+         FilterStep((Condition(column="temperature", operator=Operator.GREATER, values=(-50,)),
+                     Condition(column="temperature", operator=Operator.LESS, values=(150,)),
+                     Condition(column="device_status", operator=Operator.EQUAL, values=("active",))))),
         ('enable_aggregate: true\naggregate_config:\n  group_by: ["device_id", "hour"]\n  aggregations:\n'
          '    temperature: "avg"\n    humidity: "max"\n    readings: "count"\n',
          "aggregate_config",

@@ -4,25 +4,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from databricks_uploader.settings import authentication
+from databricks_uploader.settings import authentication, hash_key
 from databricks_uploader.settings.given import MISSING, Fault, Given
 from databricks_uploader.settings.model import NAMES
+from databricks_uploader.settings.plans import step_setting_faults
 from databricks_uploader.settings.yaml_file import KNOWN_NAMES
 
-_STEPS = ("enable_sanitize", "enable_filter", "enable_aggregate")
 _WORKSPACE = ("databricks_host", "databricks_http_path", "databricks_database")
 
 
 def together(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[Fault]:
     """Yield the faults of settings that don't go together."""
-    enabled = [given[name] for name in _STEPS if values[name]]
-    for other in enabled[1:]:
-        first = enabled[0]
-        yield Fault(
-            other.place,
-            f"{other.name} is on, and so is {first.name} ({first.place.label}): at most one step here, several in "
-            "pipelines",
-        )
+    yield from step_setting_faults(values, given)
+    yield from hash_key.faults(values, given)
     if any(name in given for name in _WORKSPACE):
         for name in _WORKSPACE:
             if name not in given:

@@ -26,6 +26,14 @@ class MisfitError(ValueError):
         self.inside = inside
 
 
+class MisfitsError(ValueError):
+    """Several things that are wrong with the parts of one mapping or list."""
+
+    def __init__(self, found: Sequence[MisfitError]) -> None:
+        super().__init__("; ".join(map(str, found)))
+        self.found = tuple(found)
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a person may write for a setting.
@@ -203,3 +211,13 @@ START = Kind(
     "START", "beginning, now, or a time such as 2026-01-31T08:00:00Z", _start, {"type": "string"}, shown=shown_start
 )
 SECRET = Kind("SECRET", "one word without spaces", _secret, TEXT, secret=True)
+SHORTEST_KEY = 16
+
+
+def _hash_key(text: str) -> Secret:
+    if len(text) < SHORTEST_KEY:
+        raise ValueError
+    return _secret(text)
+
+
+HASH_KEY = Kind("SECRET", f"at least {SHORTEST_KEY} letters and digits, no spaces", _hash_key, TEXT, secret=True)

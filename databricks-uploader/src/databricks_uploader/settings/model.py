@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from databricks_uploader.settings import databricks, rules
+from databricks_uploader.settings import databricks, pipelines, rules
 from databricks_uploader.settings.kinds import (
     BOOLEAN,
     COUNT,
     DURATION,
+    HASH_KEY,
     NAME,
     PATH,
     POSITIVE_DURATION,
@@ -61,13 +62,15 @@ class Key:
     short_flags: tuple[str, ...] = ()
     flag_only: bool = False
     """Whether it is said for one run, and has neither YAML key nor variable."""
+    in_yaml: bool = True
+    """Whether it has a YAML key."""
     available: bool = True
     """Whether this version can carry it out; if not, any value but the default is a fault."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The setting's YAML keys."""
-        return () if self.flag_only else (self.name, *self.aliases)
+        return self._names if self.in_yaml else ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -77,7 +80,11 @@ class Key:
     @property
     def variables(self) -> tuple[str, ...]:
         """The setting's environment variables."""
-        return tuple(name.upper() for name in self.names)
+        return tuple(name.upper() for name in self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return () if self.flag_only else (self.name, *self.aliases)
 
     @property
     def default(self) -> Any:  # noqa: ANN401  (each key has its own type)
@@ -118,11 +125,14 @@ KEYS = (
     _later(_WORKSPACE, "databricks_auth_type", databricks.AUTH_TYPE, "Way to authenticate; unset: the first possible."),
     _later(_STEPS, "enable_sanitize", BOOLEAN, "Sanitize rows; they go into secure_ tables.", "false"),
     _later(_STEPS, "sanitize_config", rules.SANITIZE, "Rules for sanitizing."),
+    _later(_STEPS, "sanitize_hash_key", HASH_KEY, "Key of hash, the same on all nodes whose hashes are to be equal.",
+           in_yaml=False),
+    _later(_STEPS, "sanitize_hash_key_file", PATH, "File with that key, instead."),
     _later(_STEPS, "enable_filter", BOOLEAN, "Filter rows; they go into filtered_ tables.", "false"),
     _later(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
     _later(_STEPS, "enable_aggregate", BOOLEAN, "Aggregate rows; they go into aggregated_ tables.", "false"),
     _later(_STEPS, "aggregate_config", rules.AGGREGATE, "Rules for aggregating."),
-    _later(_STEPS, "pipelines", rules.PIPELINES, "Several pipelines, each with its own steps and target table."),
+    _later(_STEPS, "pipelines", pipelines.PIPELINES, "Several pipelines, each with its own steps and target table."),
     Key(_RUN, "state_dir", PATH, "Folder of the uploader's own state; unset: /state, or ./state where there is none."),
     Key(_RUN, "node_id", NAME, "Name of this node; unset: made of host name and machine id."),
     Key(_RUN, "interval", POSITIVE_DURATION, "Time between two cycles.", "5m", ("upload_interval",)),

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from databricks_uploader.errors import ConfigError
+from databricks_uploader.model.plan import Plan
+from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.settings import authentication, checks, environment, yaml_file
 from databricks_uploader.settings.given import Fault, Given, Place, Source
-from databricks_uploader.settings.kinds import MisfitError
+from databricks_uploader.settings.kinds import MisfitError, MisfitsError
 from databricks_uploader.settings.model import FLAGS, KEYS, NAMES, Key, Settings
 from databricks_uploader.settings.rules import nearest
 from databricks_uploader.settings.suspects import filled_in, unquoted
@@ -48,6 +50,14 @@ class Resolved:
         """Return the values by key name. Raises ConfigError that lists all faults, each with its place."""
         _raise_if(self.faults)
         return self.values
+
+    def check_rules(self, plan: Plan, found: Iterable[StepFault]) -> None:
+        """Raise ConfigError that lists what is wrong with the rules of a plan, each with its place."""
+        faults = []
+        for fault in found:
+            setting, inside = plan.written[fault.step]
+            faults.append(_misfit(self.given[setting], MisfitError(fault.text, (*inside, *fault.inside))))
+        _raise_if(faults)
 
     def settings(self) -> Settings:
         """Return the settings for uploading. Raises ConfigError that lists all faults, each with its place."""
@@ -126,7 +136,8 @@ def _value(key: Key, given: Given | None, faults: list[Fault]) -> Any:  # noqa: 
     try:
         value = _parsed(given)
     except (ValueError, KeyError) as error:
-        faults.append(_misfit(given, error))
+        misfits = error.found if isinstance(error, MisfitsError) else (error,)
+        faults.extend(_misfit(given, misfit) for misfit in misfits)
         return key.default
     if not key.available and value != key.default:
         faults.append(Fault(given.place, f"{key.name} is not available in this version"))

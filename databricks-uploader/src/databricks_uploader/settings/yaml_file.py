@@ -9,10 +9,11 @@ from yaml.resolver import Resolver
 
 from databricks_uploader.settings.given import Fault, Given, Place, Source
 from databricks_uploader.settings.kinds import Tree
-from databricks_uploader.settings.model import NAMES
+from databricks_uploader.settings.model import KEYS, NAMES
 from databricks_uploader.settings.rules import nearest
 
 KNOWN_NAMES = ("uploader-config.yaml", "databricks-uploader-config.yaml")
+_NOT_HERE = {key.name for key in KEYS if not key.in_yaml}
 _NULL = "tag:yaml.org,2002:null"
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<other>\$\{)")
 
@@ -25,7 +26,9 @@ def read(path: Path, environment: Mapping[str, str], faults: list[Fault]) -> lis
     for key, node in root.value:
         name, line = str(key.value), key.start_mark.line + 1
         place = Place(Source.YAML, line, f"{path.name}:{line}")
-        if name not in NAMES:
+        if name in _NOT_HERE:
+            faults.append(Fault(place, f"{name} is not for YAML: set the variable {name.upper()}"))
+        elif name not in NAMES:
             faults.append(Fault(place, f"no setting {name!r}{nearest(name.lower(), list(NAMES))}"))
         elif node.tag != _NULL:
             found.append(_given(name, node, place, path, environment))
