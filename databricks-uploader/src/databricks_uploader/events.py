@@ -117,6 +117,14 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The compute is starting or too busy, for `waited_s` seconds so far; it is tried again."""
+
+    compute: str
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something a person should be told once."""
 
@@ -137,6 +145,7 @@ Event = (
     | Failed
     | Bug
     | Busy
+    | Waiting
     | Notice
 )
 Tell = Callable[[Event], None]

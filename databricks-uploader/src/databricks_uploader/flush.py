@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from databricks_uploader.errors import PermanentError, StateError
+from databricks_uploader.errors import PermanentError
 from databricks_uploader.events import Loaded
 from databricks_uploader.model.claim import Claim
-from databricks_uploader.model.head import not_loaded
+from databricks_uploader.model.head import table_gone
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.table import TargetTable
@@ -17,12 +17,12 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
     claims = ports.state.pending(pipeline.identity)[: pipeline.limits.claims_per_load]
     if not claims:
         return None
-    _same_table(position, ports.destination.table(), claims)
-    missing = not_loaded(ports.destination.head(), position.head, claims)
+    missing = ports.destination.not_loaded(position.head, claims)
     if missing:
         ports.state.sending(missing)
         for claim in missing:
             ports.destination.stage(claim, ports.spool.path(claim))
+        _same_table(position, ports.destination.table(), claims)
         ports.destination.load(missing)
     ports.destination.prove(claims)
     ports.state.commit(claims)
@@ -32,11 +32,7 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
 
 def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> None:
     if table is None or table.id != position.table_id:
-        raise StateError(
-            "the target table is gone" if table is None else "the target table was dropped and made anew",
-            hint="put the table back; or, to load every row of the source again, run "
-            "`databricks-uploader state rebuild`",
-        )
+        raise table_gone(made_anew=table is not None)
     for column in (column for claim in claims for column in claim.columns.columns):
         found = table.schema.get(column.name)
         if found is None or found.type != column.type:

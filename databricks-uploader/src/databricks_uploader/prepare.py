@@ -38,7 +38,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     time = ports.source.timestamp_column(source)
     table = ports.destination.table()
     if table is None:
-        ports.destination.create(natural_schema(source, time))
+        ports.destination.create(natural_schema(source, time), time)
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:

@@ -1,7 +1,7 @@
 """The loop: fill, flush, wait; and what an error means for the next try."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 
 from databricks_uploader.errors import (
@@ -75,6 +75,11 @@ def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Calla
 
 def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
     """Upload all there is, and return how many rows; None when it is time to stop before that is done."""
+    with closing(ports.destination):  # a connection that stays open would cost while nothing is due
+        return _cycle(pipeline, ports, tell)
+
+
+def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
     caught_up, rows = False, 0
     while not caught_up:
         continued = False
