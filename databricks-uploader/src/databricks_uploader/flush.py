@@ -12,11 +12,15 @@ from databricks_uploader.model.table import TargetTable
 from databricks_uploader.ports import Ports
 
 
-def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None:
-    """Load everything claimed, in order; call it again after any fault. None when nothing was claimed."""
-    claims = ports.state.pending(pipeline.identity)[: pipeline.limits.claims_per_load]
-    if not claims:
+def flush(pipeline: Pipeline, position: Position, ports: Ports, *, at_once: bool = False) -> Loaded | None:
+    """Load everything claimed, in order; call it again after any fault. None when nothing is due.
+
+    `at_once`: also what is not due yet.
+    """
+    pending = ports.state.pending(pipeline.identity)
+    if not pending or not (at_once or _due(pipeline, pending, ports)):
         return None
+    claims = pending[: pipeline.limits.claims_per_load]
     missing = ports.destination.not_loaded(position.head, claims)
     if missing:
         ports.state.sending(missing)
@@ -28,6 +32,11 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
     ports.state.commit(claims)
     ports.spool.discard([c.file.name for c in claims])
     return Loaded(pipeline.identity, tuple(claims))
+
+
+def _due(pipeline: Pipeline, pending: Sequence[Claim], ports: Ports) -> bool:
+    rows = sum(claim.counts.loaded for claim in pending)
+    return pipeline.limits.due(rows, ports.clock.now() - pending[0].claimed_at)
 
 
 def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> None:

@@ -88,7 +88,7 @@ def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
                 return None
             caught_up = not _fill(pipeline, ports, tell, continued=continued)
             continued = True
-        while loaded := _flush(pipeline, ports):
+        while loaded := _flush(pipeline, ports, at_once=not caught_up):  # there is no room to wait any longer
             tell(loaded)
             rows += loaded.rows
             if ports.clock.wait(0):
@@ -107,6 +107,6 @@ def _fill(pipeline: Pipeline, ports: Ports, tell: Tell, *, continued: bool) -> b
     return position is not None and fill(pipeline, position, ports, tell, continued=continued)
 
 
-def _flush(pipeline: Pipeline, ports: Ports) -> Loaded | None:
+def _flush(pipeline: Pipeline, ports: Ports, *, at_once: bool) -> Loaded | None:
     position = ports.state.position(pipeline.identity)
-    return None if position is None else flush(pipeline, position, ports)
+    return None if position is None else flush(pipeline, position, ports, at_once=at_once)

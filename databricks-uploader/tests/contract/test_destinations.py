@@ -178,9 +178,9 @@ class NoticesTwins(KeepsLineage):
         ours, theirs = claim_of(spool, NODE, 1, [1, 2]), claim_of(spool, NODE, 1, [3], owner=8)
         assert twin.not_loaded(None, [theirs]) == [theirs]
         load(destination, spool, ours)
+        twin.stage(theirs, spool.path(theirs))
+        twin.table()
         with pytest.raises((TransientError, StateError)):
-            twin.stage(theirs, spool.path(theirs))
-            twin.table()
             twin.load([theirs])
         with pytest.raises(StateError):
             self.connect(NODE).not_loaded(None, [theirs])

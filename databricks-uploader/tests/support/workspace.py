@@ -24,6 +24,8 @@ from databricks_uploader.model.workspace import Compute, Host, HttpPath, Schema,
 from databricks_uploader.ports import Clock
 
 RETENTION_S = 3_600.0
+READINGS = "id BIGINT, timestamp TIMESTAMP, sensor STRING, temperature DOUBLE, status BIGINT"
+LINEAGE = "_node_id STRING, _incarnation BIGINT, _batch_id BIGINT, _row BIGINT, _loaded_at TIMESTAMP"
 _numbers = itertools.count(1)
 
 
@@ -75,6 +77,29 @@ class Edge:
     def by_merge(self, identity: Identity, key: Sequence[str] = (), *, create_tables: bool = True) -> ByMerge:
         return ByMerge(self.session, self.workspace, identity, key=key, create_tables=create_tables)
 
+    def flags(self, *, volume: bool) -> tuple[str, ...]:
+        """Return the flags that make the program load here; who we are comes with `variables`."""
+        given = {
+            "--databricks-host": str(self.host),
+            "--databricks-http-path": self.warehouse.http_path,
+            "--databricks-database": f"main.{self.schema}",
+        }
+        if volume:
+            given["--databricks-volume"] = f"main.{self.schema}.files"
+        return tuple(part for pair in given.items() for part in pair)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment that the program needs to be known and to trust the warehouse."""
+        return {
+            "SSL_CERT_FILE": str(self.warehouse.certificate),
+            "DATABRICKS_TOKEN": self.token or self.warehouse.token,
+        }
+
+    def create_table(self, *, lineage: bool, columns: str = READINGS, name: str = "raw_readings") -> None:
+        """Create the target table, as its owner does."""
+        listed = f"{columns}, {LINEAGE}" if lineage else columns
+        self.warehouse.sql(f"CREATE TABLE main.{self.schema}.{name} ({listed})")
+
     def table(self, name: str = "raw_readings") -> pa.Table:
         return self.warehouse.table(f"main.{self.schema}.{name}")
 
@@ -82,9 +107,7 @@ class Edge:
         """Return (id, time in s after START, value, _node_id, _batch_id, _row) of all rows, in order of id."""
         found = self.table(name).sort_by("id").to_pylist()
         own = ("id", "time", "value", "_node_id", "_batch_id", "_row")
-        return [
-            tuple((row[c] - START).total_seconds() if c == "time" else row.get(c) for c in own) for row in found
-        ]
+        return [tuple((row[c] - START).total_seconds() if c == "time" else row.get(c) for c in own) for row in found]
 
     def _credential(self) -> Credential:
         return self.credential or GivenToken(lambda: Secret(self.token or self.warehouse.token))

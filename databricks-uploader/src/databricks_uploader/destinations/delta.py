@@ -37,8 +37,8 @@ _WRITER_FEATURES = {"appendOnly", "invariants", "checkConstraints", "changeDataF
 class DeltaDestination:
     """The table in `folder`, as `identity` sees it."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, identity: Identity, *, create_tables: bool = True) -> None:
+        self._folder, self._create_tables = folder, create_tables
         self._transaction = f"databricks-uploader/{identity}"
         self._handle: DeltaTable | None = None
         self._head: Head | None = None
@@ -58,8 +58,14 @@ class DeltaDestination:
         return TargetTable(str(handle.metadata().id), TableSchema.of([_column(f) for f in fields]))
 
     def create(self, schema: TableSchema, time: str | None = None) -> None:
-        """Create the table. Raises TransientError if it exists by now."""
+        """Create the table. Raises TransientError if it exists by now, ConfigError where that is not wanted."""
         del time  # delta-rs does not cluster
+        if not self._create_tables:
+            columns = ", ".join(column.sql for column in schema.columns)
+            raise ConfigError(
+                f"there is no table in {self._folder}",
+                hint=f"create it, with the columns ({columns}), or leave create_tables unset",
+            )
         with _translated(self._folder), durable.translated(f"can't create the table {self._folder}"):
             new = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
             self._folder.mkdir(parents=True, exist_ok=True)

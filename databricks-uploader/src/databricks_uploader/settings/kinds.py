@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.secret import Secret, masked
 
 Tree = str | int | float | bool | None | Sequence["Tree"] | Mapping[str, "Tree"]
 """A value as YAML and JSON have it: a scalar setting is a text, rules are mappings and lists."""
@@ -122,6 +122,14 @@ def shown_size(value: int) -> str:
     return f"{value}B"
 
 
+def _count(text: str) -> int:
+    """Return a number of things: 10000, 10_000 or 10,000."""
+    value = int(text.strip().replace(",", ""))
+    if value < 1:
+        raise ValueError
+    return value
+
+
 def _start(text: str) -> datetime | str:
     """Return beginning, now, or a time, which is in UTC where it has no zone."""
     text = text.strip()
@@ -139,6 +147,8 @@ def shown_start(start: datetime | str) -> str:
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError
+    if masked(text) != text:
+        raise MisfitError("looks like a token, and would be shown")
     return text
 
 
@@ -179,6 +189,7 @@ SIZE = Kind(
     {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+\s*([KMGTkmgt]?(i?[Bb]|i))?$"},
     shown=shown_size,
 )
+COUNT = Kind("NUMBER", "a number above 0", _count, {"type": ["integer", "string"], "minimum": 1}, shown="{:,}".format)
 START = Kind(
     "START", "beginning, now, or a time such as 2026-01-31T08:00:00Z", _start, {"type": "string"}, shown=shown_start
 )

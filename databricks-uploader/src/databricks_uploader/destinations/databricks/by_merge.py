@@ -16,6 +16,8 @@ from databricks_uploader.model.table import LINEAGE, Column
 from databricks_uploader.model.workspace import Workspace, quoted
 
 _UNKNOWN_DIGEST = 0
+_EXACT = {"long", "integer", "short", "byte", "string", "binary", "date"}
+"""Types that hold a key as it is: no two keys become one by rounding."""
 
 
 class ByMerge(WorkspaceTable):
@@ -111,7 +113,8 @@ class ByMerge(WorkspaceTable):
         if self._has_lineage():
             names = {c.name.casefold() for c in (*claim.columns.columns, *LINEAGE.columns)}
             return [c for c in seen.schema.columns if c.name.casefold() in names]
-        if not self._key or any(claim.columns.get(name) is None for name in self._key):
+        keys = [claim.columns.get(name) for name in self._key]
+        if not keys or any(key is None or key.type not in _EXACT for key in keys):
             raise PermanentError(
                 f"{self._name} has no lineage columns, and the rows no key that is loaded as it is: a row that is sent "
                 "twice could not be told from two",

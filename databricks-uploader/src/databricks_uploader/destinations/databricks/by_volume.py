@@ -8,7 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from databricks_uploader.destinations.databricks import statements
-from databricks_uploader.destinations.databricks.staging import StagedFile, check_ours, lacking, name_of, staged, to_free
+from databricks_uploader.destinations.databricks.staging import (
+    StagedFile,
+    check_ours,
+    lacking,
+    name_of,
+    staged,
+    to_free,
+)
 from databricks_uploader.destinations.databricks.target import Statements, WorkspaceTable
 from databricks_uploader.destinations.databricks.volume import Volume, other_bytes
 from databricks_uploader.errors import StateError, TransientError, UploaderError
@@ -24,7 +31,7 @@ _MOST_FILES = 1_000
 class ByVolume(WorkspaceTable):
     """The table of `identity`, loaded from files of `volume` that are freed after `retention_s`."""
 
-    def __init__(  # noqa: PLR0913  (both halves of the way)
+    def __init__(
         self,
         connect: Callable[[], Statements],
         workspace: Workspace,

@@ -114,7 +114,7 @@ MEANINGS = (
         sqlstates=("23",),
     ),
     Meaning(
-        "a staged file can't be read", PermanentError, "see what happened to the volume; the rows are still in the spool",
+        "a staged file can't be read", PermanentError, "see what happened to the volume; the rows are in the spool",
         classes=("FAILED_READ_FILE", "COPY_INTO_SOURCE_SCHEMA_INFERENCE_FAILED"), sqlstates=("KD001", "42KD9"),
     ),
     Meaning(

@@ -100,11 +100,11 @@ class Session:
                 raise
 
     def _run(self, statement: str, rows: Callable[[Cursor], _T]) -> _T:
-        with self._translated(f"{self._workspace.host} on {' '.join(statement.split()[:2])}"):
-            with closing(self._connected().cursor()) as cursor:
-                cursor.execute_async(statement)
-                self._wait_for(cursor)
-                return rows(cursor)
+        doing = f"{self._workspace.host} on {' '.join(statement.split()[:2])}"
+        with self._translated(doing), closing(self._connected().cursor()) as cursor:
+            cursor.execute_async(statement)
+            self._wait_for(cursor)
+            return rows(cursor)
 
     def _no_rows(self, cursor: Cursor) -> None:
         del cursor
@@ -121,7 +121,8 @@ class Session:
             if state == "SUCCEEDED":
                 return
             if state not in {"PENDING", "RUNNING"}:
-                raise TransientError(f"the statement was {state.lower()} at {self._workspace.host}", hint=OTHERWISE.hint)
+                what = f"the statement was {state.lower()} at {self._workspace.host}"
+                raise TransientError(what, hint=OTHERWISE.hint)
             self._clock.wait(pause_s)
             pause_s = min(2 * pause_s, 1.0)
 

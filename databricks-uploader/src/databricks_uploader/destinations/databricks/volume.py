@@ -98,7 +98,8 @@ class Volume:
         while True:
             headers = bearer(self._credential)
             if body is not None:
-                headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.seek(0, os.SEEK_END))}
+                length = body.seek(0, os.SEEK_END)
+                headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
                 body.seek(0)
             reply = self._https.send(method, path, headers, body)
             if reply.status not in _REFUSED or not self._credential.refused():
