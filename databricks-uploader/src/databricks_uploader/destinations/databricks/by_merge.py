@@ -45,7 +45,7 @@ class ByMerge(WorkspaceTable):
         del known
         if not self._looked and self._has_lineage():
             owner, newest = claims[-1].owner, claims[-1].sequence
-            batch = self._statements().query(statements.newest_of_owner(self._name, owner))[0]["batch"]
+            batch = self._one(statements.newest_of_owner(self._name, owner))["batch"]
             if batch is not None and _head(batch).sequence > newest:
                 raise StateError(
                     f"the table is ahead of our state: it holds claim {_head(batch).sequence}, we only made claims up "
@@ -60,8 +60,8 @@ class ByMerge(WorkspaceTable):
         """Return the claim of this node that was made last; None without lineage columns: all is read again then."""
         if not self._has_lineage():
             return None
-        found = self._statements().query(statements.newest_of_node(self._name, self._identity.node_id))
-        return _head(found[0]["batch"]) if found else None
+        batch = self._one(statements.newest_of_node(self._name, self._identity.node_id))["batch"]
+        return None if batch is None else _head(batch)
 
     def stage(self, claim: Claim, file: str) -> None:
         """Keep in mind where the claim's file lies: nothing goes anywhere but into the table."""
@@ -101,7 +101,7 @@ class ByMerge(WorkspaceTable):
         there = 0
         for rows in self._pieces(claim, columns):
             condition = self._condition(claim, columns, rows)
-            there += self._statements().query(statements.count_equal(self._name, rows.query, condition))[0]["n"]
+            there += self._one(statements.count_equal(self._name, rows.query, condition))["n"]
         if there < claim.counts.loaded:
             raise _not_there(claim, there)
 

@@ -14,6 +14,7 @@ import urllib3
 from databricks import sql
 from databricks.sql.client import Connection, Cursor
 from databricks.sql.exc import Error as ConnectorError
+from databricks.sql.exc import MaxRetryDurationError
 
 from databricks_uploader.destinations.databricks.authentication import Credential, bearer
 from databricks_uploader.destinations.databricks.errors import (
@@ -65,11 +66,14 @@ class Session:
 
         Raises TransientError where that isn't known; then it was cancelled, if it could be.
         """
-        self._patiently(lambda: self._run(statement, self._no_rows))
+        self._patiently(statement, self._finished)
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        """Return the rows of a query, each by the names of its columns."""
-        return self._patiently(lambda: self._run(statement, self._rows))
+        """Return the rows of a query, each by the names of its columns; at most some ten thousand.
+
+        There may be fewer, or none, than there are: where a request for them was doubled on the way.
+        """
+        return self._patiently(statement, self._rows)
 
     def close(self) -> None:
         """Close the connection; a session that can't be told of it ends by itself."""
@@ -78,12 +82,12 @@ class Session:
             with suppress(*_LIBRARY_ERRORS):
                 connection.close()
 
-    def _patiently(self, run: Callable[[], _T]) -> _T:
+    def _patiently(self, statement: str, run: Callable[[Cursor, str], _T]) -> _T:
         """Run, waiting while the compute starts; a session that has ended is opened again once."""
         waited_s, pause_s, again = 0.0, 0.5, True
         while True:
             try:
-                return run()
+                return self._run(statement, run)
             except StartingError as error:
                 self.close()
                 if waited_s >= _LONGEST_START_S or self._clock.wait(pause_s):
@@ -99,22 +103,20 @@ class Session:
                 self.close()
                 raise
 
-    def _run(self, statement: str, rows: Callable[[Cursor], _T]) -> _T:
+    def _run(self, statement: str, run: Callable[[Cursor, str], _T]) -> _T:
         doing = f"{self._workspace.host} on {' '.join(statement.split()[:2])}"
         with self._translated(doing), closing(self._connected().cursor()) as cursor:
-            cursor.execute_async(statement)
-            self._wait_for(cursor)
-            return rows(cursor)
+            return run(cursor, statement)
 
-    def _no_rows(self, cursor: Cursor) -> None:
-        del cursor
+    def _rows(self, cursor: Cursor, statement: str) -> list[dict[str, Any]]:
+        return [row.asDict() for row in cursor.execute(statement).fetchall()]
 
-    def _rows(self, cursor: Cursor) -> list[dict[str, Any]]:
-        cursor.get_async_execution_result()
-        return [row.asDict() for row in cursor.fetchall()]
+    def _finished(self, cursor: Cursor, statement: str) -> None:
+        """Return when the statement is FINISHED, which only its state says: a cancelled one gives empty results."""
+        cursor.execute_async(statement)
+        self._wait_for(cursor)
 
     def _wait_for(self, cursor: Cursor) -> None:
-        """Return when the statement is FINISHED, which only its state says: a cancelled one gives empty results."""
         pause_s = 0.02
         while True:
             state = self._state(cursor)
@@ -176,4 +178,10 @@ class Session:
 
 def _ours(doing: str, error: Exception) -> UploaderError:
     status = http_status(error.context) if isinstance(error, ConnectorError) else 0
-    return error_of(doing, str(error), status)
+    return error_of(doing, str(_cut(error) or error), status)
+
+
+def _cut(error: Exception) -> BaseException | None:
+    """Return what cut the connection, where that is what was not to be tried again; None where an answer came."""
+    refused = (cause for cause in error.args if isinstance(cause, MaxRetryDurationError))
+    return next((cause.__context__ for cause in refused if cause.__context__ is not None), None)

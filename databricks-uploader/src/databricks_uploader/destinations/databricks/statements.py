@@ -82,27 +82,29 @@ def newest_of_owner(target: str, owner: int) -> str:
 
 
 def newest_of_node(target: str, node_id: str) -> str:
-    """Ask for the claim of a node that was made last."""
-    name = quoted(BATCH)
+    """Ask for the claim of a node that was made last; NULL where there is none."""
+    mine = f"FROM {target} WHERE {quoted(NODE)} = {text(node_id)}"
     return (
-        f"SELECT {name} AS batch FROM {target} WHERE {quoted(NODE)} = {text(node_id)} AND {name} IS NOT NULL "
-        f"ORDER BY {quoted('_loaded_at')} DESC, {name} DESC LIMIT 1"
+        f"SELECT max({quoted(BATCH)}) AS batch {mine} "
+        f"AND `_loaded_at` = (SELECT max(`_loaded_at`) {mine} AND {quoted(BATCH)} IS NOT NULL)"
     )
 
 
 def last_row(target: str, batch: int, timestamp_column: str | None) -> str:
-    """Ask for the row with the largest rowid in the incarnation of a claim, its time in µs since 1970."""
-    time = "NULL" if timestamp_column is None else f"unix_micros({quoted(timestamp_column)})"
+    """Ask for the row with the largest rowid in the incarnation of a claim, its time in µs since 1970.
+
+    All are NULL where there is no row.
+    """
+    time = "NULL" if timestamp_column is None else f"max_by(unix_micros({quoted(timestamp_column)}), `_row`)"
     return (
-        f"SELECT `_row` AS row_key, `_incarnation` AS incarnation, {time} AS micros FROM {target} "
-        f"WHERE `_incarnation` = (SELECT max(`_incarnation`) FROM {target} WHERE `_batch_id` = {batch}) "
-        "ORDER BY `_row` DESC LIMIT 1"
+        f"SELECT max(`_row`) AS row_key, max(`_incarnation`) AS incarnation, {time} AS micros FROM {target} "
+        f"WHERE `_incarnation` = (SELECT max(`_incarnation`) FROM {target} WHERE `_batch_id` = {batch})"
     )
 
 
 def columns_of(catalog: str | None, schema: str, table: str) -> str:
     """Ask for a table's columns, in order; names are in small letters there."""
-    view = quoted(catalog, "information_schema", "columns") if catalog else "information_schema.columns"
+    view = f"{quoted(catalog)}.information_schema.columns" if catalog else "information_schema.columns"
     return (
         f"SELECT column_name, full_data_type, is_nullable FROM {view} WHERE table_schema = {text(schema.lower())} "
         f"AND table_name = {text(table.lower())} ORDER BY ordinal_position"

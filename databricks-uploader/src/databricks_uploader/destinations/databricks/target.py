@@ -48,11 +48,11 @@ class WorkspaceTable:
     def table(self) -> TargetTable | None:
         """Look at the table as it is now; None where there is none."""
         try:
-            detail = self._statements().query(f"DESCRIBE DETAIL {self._name}")
+            detail = self._one(f"DESCRIBE DETAIL {self._name}")
         except TableMissingError:
             self._seen = None
         else:
-            self._seen = TargetTable(str(detail[0]["id"]), TableSchema.of(self._columns()))
+            self._seen = TargetTable(str(detail["id"]), TableSchema.of(self._columns()))
         return self._seen
 
     def create(self, schema: TableSchema, time: str | None = None) -> None:
@@ -77,10 +77,9 @@ class WorkspaceTable:
         if not self._has_lineage():
             return None
         batch = batch_id(head.owner, head.sequence)
-        found = self._statements().query(statements.last_row(self._name, batch, timestamp_column))
-        if not found:
+        row = self._one(statements.last_row(self._name, batch, timestamp_column))
+        if row["row_key"] is None:
             return None
-        row = found[0]
         time = None if row["micros"] is None else _EPOCH + timedelta(microseconds=row["micros"])
         return LastRow(row["row_key"], row["incarnation"], time)
 
@@ -93,6 +92,13 @@ class WorkspaceTable:
         if self._session is None:
             self._session = self._connect()
         return self._session
+
+    def _one(self, statement: str) -> dict[str, Any]:
+        """Return the row of a query that has one for certain."""
+        found = self._statements().query(statement)
+        if not found:
+            raise TransientError(f"an answer about {self._name} came without its row", hint="it is asked again")
+        return found[0]
 
     def _has_lineage(self) -> bool:
         seen = self._seen or self.table()
@@ -109,6 +115,8 @@ class WorkspaceTable:
                 return [_column(r["column_name"], r["full_data_type"], r["is_nullable"] == "YES") for r in found]
         described = self._statements().query(f"DESCRIBE TABLE {self._name}")
         names = [row["col_name"] for row in described]
+        if not names:
+            raise TransientError(f"an answer about {self._name} came without its columns", hint="it is asked again")
         end = next((at for at, name in enumerate(names) if not name or name.startswith("#")), len(names))
         return [_column(row["col_name"], row["data_type"], nullable=True) for row in described[:end]]
 

@@ -61,15 +61,25 @@ class Volume:
             if reply.status == _GONE:  # a volume that isn't there is told by the first put
                 return found
             self._check(reply, f"can't list {self.folder}")
+            files, token = self._listed(reply)
+            found += files
+            if not token:
+                return found
+            query = "?" + urlencode({"page_token": token})
+
+    def _listed(self, reply: Reply) -> tuple[list[StoredFile], str]:
+        try:
             listed = json.loads(reply.body)
-            found += [
-                StoredFile(entry["name"], int(entry.get("file_size", -1)), int(entry["last_modified"]))
+            files = [
+                StoredFile(entry["name"], int(entry["file_size"]), int(entry["last_modified"]))
                 for entry in listed.get("contents", [])
                 if not entry.get("is_directory")
             ]
-            if not listed.get("next_page_token"):
-                return found
-            query = "?" + urlencode({"page_token": listed["next_page_token"]})
+            return files, listed.get("next_page_token", "")
+        except (ValueError, KeyError, AttributeError) as error:
+            raise TransientError(
+                f"what came for the list of {self.folder} is none", hint="is a proxy in between? It is tried again"
+            ) from error
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is gone already is fine."""
