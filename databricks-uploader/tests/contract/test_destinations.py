@@ -1,5 +1,6 @@
 """What every destination promises, on the fake and on real ones."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support import tables
 from tests.support.fakes import READINGS, START, MemoryDestination, MemoryTable, page_of, time_of
+from tests.support.real import RealWorkspace
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import Edge
 
@@ -219,15 +221,14 @@ class InWorkspace(DestinationContract):
     """A table of the local warehouse, every request real."""
 
     @pytest.fixture(autouse=True)
-    def edge(self, warehouse: Warehouse) -> None:
-        self.edge_ = Edge(warehouse)
+    def edge(self, workspace: Warehouse | RealWorkspace) -> Iterator[None]:
+        catalog = os.environ.get("DATABRICKS_CATALOG", "main")
+        self.edge_ = Edge(workspace, catalog=catalog)
         self.opened: list[Destination] = []
-
-    @pytest.fixture(autouse=True)
-    def closed(self) -> Iterator[None]:
         yield
         for one in self.opened:
             one.close()
+        self.edge_.drop()
 
     def connect(self, identity: Identity) -> Destination:
         self.opened.append(self.way(identity))

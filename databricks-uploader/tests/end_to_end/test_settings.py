@@ -112,7 +112,8 @@ def test_what_only_tells_loads_no_engine(arguments: list[str]) -> None:
         "import sys\n"
         "from databricks_uploader.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'adbc_driver_manager', 'arro3', 'deltalake'}))"
+        "engines = {'adbc_driver_manager', 'arro3', 'databricks', 'deltalake', 'urllib3'}\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & engines))"
     )
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=program.plain_environment())

@@ -1,12 +1,14 @@
 """Destinations on the local warehouse, as the program makes them, and what is in their tables."""
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from tests.support.fakes import START
+from tests.support.real import RealWorkspace
 from tests.support.warehouse import Warehouse
 
 from databricks_uploader.clock import SystemClock
@@ -33,17 +35,18 @@ _numbers = itertools.count(1)
 class Edge:
     """A schema and a volume of one test in a warehouse that tests may share; SSL_CERT_FILE names its authority."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | RealWorkspace
     clock: Clock = field(default_factory=SystemClock)
     token: str = ""
     credential: Credential | None = None
-    schema: str = field(default_factory=lambda: f"edge{next(_numbers)}")
+    schema: str = field(default_factory=lambda: f"edge_{os.getpid()}_{next(_numbers)}")
     retention_s: float = RETENTION_S
     told: list[Event] = field(default_factory=list)
+    catalog: str = "main"
 
     def __post_init__(self) -> None:
-        self.warehouse.sql(f"CREATE SCHEMA main.{self.schema}")
-        self.warehouse.sql(f"CREATE VOLUME main.{self.schema}.files")
+        self.warehouse.sql(f"CREATE SCHEMA {self.catalog}.{self.schema}")
+        self.warehouse.sql(f"CREATE VOLUME {self.catalog}.{self.schema}.files")
 
     @property
     def host(self) -> Host:
@@ -52,17 +55,17 @@ class Edge:
     @property
     def workspace(self) -> Workspace:
         path = HttpPath(self.warehouse.http_path, Compute.WAREHOUSE)
-        return Workspace(self.host, path, Schema("main", self.schema))
+        return Workspace(self.host, path, Schema(self.catalog, self.schema))
 
     @property
     def volume(self) -> Volume:
-        return Volume("main", self.schema, "files")
+        return Volume(self.catalog, self.schema, "files")
 
     def session(self) -> Session:
-        return Session(self.workspace, self._credential(), self.clock, self.told.append)
+        return Session(self.workspace, self.credential_of_admin(), self.clock, self.told.append)
 
     def folder(self, identity: Identity) -> VolumeFolder:
-        return VolumeFolder(Https(self.host), self._credential(), staging.folder_of(self.volume, identity))
+        return VolumeFolder(Https(self.host), self.credential_of_admin(), staging.folder_of(self.volume, identity))
 
     def by_volume(self, identity: Identity, *, create_tables: bool = True) -> ByVolume:
         return ByVolume(
@@ -82,26 +85,28 @@ class Edge:
         given = {
             "--databricks-host": str(self.host),
             "--databricks-http-path": self.warehouse.http_path,
-            "--databricks-database": f"main.{self.schema}",
+            "--databricks-database": f"{self.catalog}.{self.schema}",
         }
         if volume:
-            given["--databricks-volume"] = f"main.{self.schema}.files"
+            given["--databricks-volume"] = f"{self.catalog}.{self.schema}.files"
         return tuple(part for pair in given.items() for part in pair)
 
     def variables(self) -> dict[str, str]:
         """Return the environment that the program needs to be known and to trust the warehouse."""
-        return {
-            "SSL_CERT_FILE": str(self.warehouse.certificate),
-            "DATABRICKS_TOKEN": self.token or self.warehouse.token,
-        }
+        known = {"DATABRICKS_TOKEN": self.token or self.warehouse.token}
+        return known | ({"SSL_CERT_FILE": str(self.warehouse.certificate)} if self.warehouse.certificate else {})
 
     def create_table(self, *, lineage: bool, columns: str = READINGS, name: str = "raw_readings") -> None:
         """Create the target table, as its owner does."""
         listed = f"{columns}, {LINEAGE}" if lineage else columns
-        self.warehouse.sql(f"CREATE TABLE main.{self.schema}.{name} ({listed})")
+        self.warehouse.sql(f"CREATE TABLE {self.catalog}.{self.schema}.{name} ({listed})")
+
+    def drop(self) -> None:
+        """Remove the schema with all that is in it."""
+        self.warehouse.sql(f"DROP SCHEMA IF EXISTS {self.catalog}.{self.schema} CASCADE")
 
     def table(self, name: str = "raw_readings") -> pa.Table:
-        return self.warehouse.table(f"main.{self.schema}.{name}")
+        return self.warehouse.table(f"{self.catalog}.{self.schema}.{name}")
 
     def rows(self, name: str = "raw_readings") -> list[tuple[Any, ...]]:
         """Return (id, time in s after START, value, _node_id, _batch_id, _row) of all rows, in order of id."""
@@ -109,5 +114,5 @@ class Edge:
         own = ("id", "time", "value", "_node_id", "_batch_id", "_row")
         return [tuple((row[c] - START).total_seconds() if c == "time" else row.get(c) for c in own) for row in found]
 
-    def _credential(self) -> Credential:
+    def credential_of_admin(self) -> Credential:
         return self.credential or GivenToken(lambda: Secret(self.token or self.warehouse.token))

@@ -97,7 +97,14 @@ MEANINGS = (
             "SCHEMA_NOT_FOUND", "NO_SUCH_CATALOG", "UC_VOLUME_NOT_FOUND", "RESOURCE_DOES_NOT_EXIST",
             "ENDPOINT_NOT_FOUND",
         ),
-        words=("does not exist",), sqlstates=("42704",), statuses=(404,),
+        sqlstates=("42704",), statuses=(404,),
+    ),
+    Meaning(
+        "a staged file has gone", TransientError, "it is put there again", words=("file does not exist",),
+    ),
+    Meaning(
+        "somebody has just created it", TransientError, "it is looked at again",
+        classes=("TABLE_OR_VIEW_ALREADY_EXISTS",), sqlstates=("42P07",),
     ),
     Meaning(
         "another writer was faster, or a statement before is still running", TransientError, "it is tried again",

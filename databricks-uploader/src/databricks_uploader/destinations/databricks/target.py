@@ -56,21 +56,17 @@ class WorkspaceTable:
         return self._seen
 
     def create(self, schema: TableSchema, time: str | None = None) -> None:
-        """Create the table. Raises ConfigError with the statement where that is the owner's to do."""
+        """Create the table.
+
+        Raises TransientError where somebody has just done so, ConfigError with the statement where its owner has to.
+        """
         statement = statements.create_table(self._name, schema, time)
         if not self._create_tables:
             raise ConfigError(
                 f"the table {self._name} is not there",
                 hint=f"let its owner run this, or set create_tables: true:\n{statement}",
             )
-        try:
-            self._statements().execute(statement)
-        except ConfigError:
-            raise
-        except Exception as error:
-            if "ALREADY_EXISTS" in str(error):
-                raise TransientError(f"another writer has just created {self._name}", hint="look again") from error
-            raise
+        self._statements().execute(statement)
 
     def last_row(self, head: Head, timestamp_column: str | None) -> LastRow | None:
         """Return the row with the largest `_row` of the head's incarnation; None without lineage columns."""
