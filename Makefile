@@ -13,11 +13,16 @@ help: ## list the targets
 
 setup: $(VENV)/.setup ## prepare databricks-uploader/.venv
 
+setup-databricks: $(VENV)/.databricks ## the same, to load into a Databricks workspace
+
 demo: setup ## this machine as the sensor: record, upload beside it, read back
 	@$(BIN)/python $(PRODUCT)/demo/demo.py
 
 test: $(VENV)/.dev ## the tests, ten minutes at most
 	cd $(PRODUCT) && $(BIN)/pytest -m "not long"
+
+test-databricks: $(VENV)/.dev ## both ways into a real workspace, where DATABRICKS_* name one; writes databricks-report.md
+	cd $(PRODUCT) && $(BIN)/python -m tests.real_workspace $(CURDIR)/databricks-report.md
 
 test-long: $(VENV)/.dev ## the tests that take longer
 	cd $(PRODUCT) && $(BIN)/pytest -m long
@@ -46,13 +51,17 @@ bench-writers: $(VENV)/.dev ## writers at full speed, with and without us beside
 bench-steps: $(VENV)/.dev ## two million rows through a filter and a sanitize step
 	cd $(PRODUCT) && $(BIN)/python -m benchmarks.steps
 
+bench-databricks: $(VENV)/.dev ## one million rows by volume and by MERGE into the local warehouse, and into local Delta
+	cd $(PRODUCT) && $(BIN)/python -m benchmarks.databricks
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .tools demo-data warehouse-data $(PRODUCT)/.bench
 	find $(PRODUCT) -name __pycache__ -o -name .mypy_cache -o -name .ruff_cache -o -name .hypothesis | xargs rm -rf
 
 lock: $(UV)
 	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra steps --extra demo --group build -o requirements/setup.txt
-	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra steps --extra demo --group dev -o requirements/dev.txt
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra delta --extra steps --extra demo --extra databricks --group dev -o requirements/dev.txt
+	cd $(PRODUCT) && $(LOCK) pyproject.toml --extra databricks -o requirements/databricks.txt
 	cd $(PRODUCT) && echo uv | $(LOCK) - -o requirements/uv.txt
 
 $(CURDIR)/.tools/bin/uv:
@@ -65,8 +74,13 @@ $(VENV)/.setup: $(PRODUCT)/requirements/setup.txt $(PRODUCT)/pyproject.toml | $(
 	$(UV) pip install --quiet --no-deps --no-build-isolation -e $(PRODUCT)
 	@touch $@
 
+$(VENV)/.databricks: $(VENV)/.setup $(PRODUCT)/requirements/databricks.txt
+	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/databricks.txt
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.setup $(PRODUCT)/requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r $(PRODUCT)/requirements/dev.txt
 	@touch $@
 
-.PHONY: help setup demo test test-long warehouse lint types layers docs bench bench-writers bench-steps clean lock
+.PHONY: help setup setup-databricks demo test test-databricks test-long warehouse lint types layers docs bench bench-writers
+.PHONY: bench-steps bench-databricks clean lock

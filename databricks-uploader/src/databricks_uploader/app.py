@@ -4,20 +4,25 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
-from databricks_uploader.errors import StateError, TransientError
+from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.flush import flush
 from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.cost import sleepless
 from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline, raw_table
+from databricks_uploader.model.source import loaded_key
+from databricks_uploader.model.workspace import Workspace
 from databricks_uploader.observability import log
-from databricks_uploader.ports import Clock, Ports
+from databricks_uploader.ports import Clock, Destination, Ports
 from databricks_uploader.replay import replay
 from databricks_uploader.runner import Pace, run
+from databricks_uploader.settings.credentials import Client
 from databricks_uploader.settings.model import Settings
 from databricks_uploader.state import folder as state_folder
 from databricks_uploader.state.last_upload import FILE_NAME, left_by_the_original
@@ -29,7 +34,6 @@ from databricks_uploader.state.store import Store
 def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) -> Iterator[tuple[Pipeline, Ports]]:
     """Hold the state directory's lock and yield the pipeline of the settings with its ports."""
     # Engines are loaded here, so that --help and commands on state do without them.
-    from databricks_uploader.destinations.delta import DeltaDestination  # noqa: PLC0415
     from databricks_uploader.source.sqlite import SqliteSource  # noqa: PLC0415
     from databricks_uploader.spool.folder import FolderSpool  # noqa: PLC0415
 
@@ -43,26 +47,74 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
         identity = Identity(node.node_id, table.name, target)
         spool = FolderSpool(folder / "spool")
         spool.keep_only(store.spool_files())
-        destination = DeltaDestination(settings.delta_path / target, identity)
-        limits = Limits(
-            span_bytes=min(64 << 20, settings.spool_max_bytes),
-            spool_bytes=settings.spool_max_bytes,
-            quarantine_rows=settings.quarantine_max_rows,
-        )
-        tell(
-            events.Started(
-                f"{table.name} of {settings.sqlite}", identity, str(settings.delta_path / target), str(folder)
-            )
-        )
+        destination, where = _destination(settings, identity, loaded_key(table), clock, tell)
+        tell(events.Started(f"{table.name} of {settings.sqlite}", identity, where, str(folder)))
+        advice = sleepless(settings.interval, settings.min_rows, settings.max_delay)
+        if settings.destination == "databricks" and not settings.once and advice is not None:
+            tell(events.Notice(advice))
         pipeline = Pipeline(
             identity,
-            limits,
+            _limits(settings),
             order=_ORDERS[settings.cursor],
             late_arrival=timedelta(seconds=settings.late_arrival),
             start=settings.start or "beginning",
-            on_new_column=settings.on_new_column,
+            on_new_column=_on_new_column(settings),
         )
         yield pipeline, Ports(source, destination, spool, store, clock)
+
+
+def _on_new_column(settings: Settings) -> Literal["add", "withhold", "stop"]:
+    """Add columns only where we may create tables: in a workspace, that is the owner's to say."""
+    ours = settings.create_tables is not False if settings.destination == "delta" else bool(settings.create_tables)
+    return "withhold" if settings.on_new_column == "add" and not ours else settings.on_new_column
+
+
+def _limits(settings: Settings) -> Limits:
+    delay_s = settings.max_delay or (3_600.0 if settings.min_rows else 0.0)
+    return Limits(
+        span_bytes=min(64 << 20, settings.spool_max_bytes),
+        spool_bytes=settings.spool_max_bytes,
+        quarantine_rows=settings.quarantine_max_rows,
+        min_rows=None if settings.once else settings.min_rows,
+        max_delay=timedelta(seconds=0.0 if settings.once else delay_s),
+    )
+
+
+def _destination(
+    settings: Settings, identity: Identity, key: Sequence[str], clock: Clock, tell: events.Tell
+) -> tuple[Destination, str]:
+    """Return the destination, and where and how it loads in words."""
+    if settings.destination == "delta":
+        from databricks_uploader.destinations.delta import DeltaDestination  # noqa: PLC0415
+
+        folder = (settings.delta_path or Path()) / identity.target_table
+        return DeltaDestination(folder, identity, create_tables=settings.create_tables is not False), str(folder)
+    if not _installed("databricks.sql"):
+        raise ConfigError(
+            "the connector for Databricks is not installed",
+            hint="pip install 'databricks-uploader[databricks]'",
+        )
+    from databricks_uploader.destinations.databricks import assembly  # noqa: PLC0415
+
+    host, path, schema = settings.databricks_host, settings.databricks_http_path, settings.databricks_database
+    who = settings.authentication
+    if host is None or path is None or schema is None or who is None:
+        raise RuntimeError("settings of a workspace were not checked")
+    setup = assembly.Setup(
+        Workspace(host, path, schema),
+        assembly.client(host, who.client_id, who.secret) if isinstance(who, Client) else assembly.given(who.token),
+        settings.databricks_volume,
+        settings.stage_retention,
+        create_tables=bool(settings.create_tables),
+    )
+    return assembly.destination(setup, identity, key, clock, tell)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 _ORDERS: Mapping[str, Literal["auto", "rowid", "time"]] = {"auto": "auto", "rowid": "rowid", "timestamp": "time"}

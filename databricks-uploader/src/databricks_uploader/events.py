@@ -145,6 +145,14 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The compute is starting or too busy, for `waited_s` seconds so far; it is tried again."""
+
+    compute: str
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something a person should be told once."""
 
@@ -168,6 +176,7 @@ Event = (
     | Failed
     | Bug
     | Busy
+    | Waiting
     | Notice
 )
 Tell = Callable[[Event], None]

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 
-from databricks_uploader.errors import PermanentError, StateError
+from databricks_uploader.errors import PermanentError
 from databricks_uploader.events import Loaded
 from databricks_uploader.model.claim import Claim
-from databricks_uploader.model.head import not_loaded
+from databricks_uploader.model.head import table_gone
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.table import TargetTable
 from databricks_uploader.ports import Ports
 
 
-def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None:
-    """Load everything claimed, in order; call it again after any fault. None when nothing was claimed."""
-    claims = ports.state.pending(pipeline.identity)[: pipeline.limits.claims_per_load]
-    if not claims:
+def flush(pipeline: Pipeline, position: Position, ports: Ports, *, at_once: bool = False) -> Loaded | None:
+    """Load everything claimed, in order; call it again after any fault. None when nothing is due.
+
+    `at_once`: also what is not due yet.
+    """
+    pending = ports.state.pending(pipeline.identity)
+    if not pending or not (at_once or _due(pipeline, pending, ports)):
         return None
+    claims = pending[: pipeline.limits.claims_per_load]
     with_rows = [claim for claim in claims if claim.file is not None]
     if with_rows:
         _load(pipeline, position, ports, with_rows)
@@ -27,25 +31,26 @@ def flush(pipeline: Pipeline, position: Position, ports: Ports) -> Loaded | None
 
 def _load(pipeline: Pipeline, position: Position, ports: Ports, claims: Sequence[Claim]) -> None:
     """Load claims that have a file, and see them loaded."""
-    table = _same_table(position, ports.destination.table(), claims)
-    if table.schema != position.schema:
-        ports.state.target_is(pipeline.identity, table.schema)
-    missing = not_loaded(ports.destination.head(), position.head, claims)
+    missing = ports.destination.not_loaded(position.head, claims)
     if missing:
         ports.state.sending(missing)
         for claim in missing:
             ports.destination.stage(claim, ports.spool.path(claim))
+        table = _same_table(position, ports.destination.table(), claims)
+        if table.schema != position.schema:
+            ports.state.target_is(pipeline.identity, table.schema)
         ports.destination.load(missing)
     ports.destination.prove(claims)
 
 
+def _due(pipeline: Pipeline, pending: Sequence[Claim], ports: Ports) -> bool:
+    rows = sum(claim.counts.loaded for claim in pending)
+    return pipeline.limits.due(rows, ports.clock.now() - pending[0].claimed_at)
+
+
 def _same_table(position: Position, table: TargetTable | None, claims: Sequence[Claim]) -> TargetTable:
     if table is None or table.id != position.table_id:
-        raise StateError(
-            "the target table is gone" if table is None else "the target table was dropped and made anew",
-            hint="put the table back; or, to load every row of the source again, run "
-            "`databricks-uploader state rebuild`",
-        )
+        raise table_gone(made_anew=table is not None)
     for column in (column for claim in claims for column in claim.columns.columns):
         found = table.schema.get(column.name)
         if found is None or found.type != column.type:

@@ -203,8 +203,19 @@ class Destination(Protocol):
         """Look at the table as it is now; what is asked and loaded next is of this look."""
         ...
 
-    def create(self, schema: TableSchema) -> None:
-        """Create the table. Raises TransientError if it exists by now."""
+    def create(self, schema: TableSchema, time: str | None = None) -> None:
+        """Create the table, `time` being the column of the rows' time.
+
+        Raises TransientError if it exists by now, ConfigError with the statement where the table's owner makes it.
+        """
+        ...
+
+    def not_loaded(self, known: Head | None, claims: Sequence[Claim]) -> list[Claim]:
+        """Return which of the pending claims, in order, are still to be loaded; perhaps some that are loaded.
+
+        `known` is the newest claim that was seen loaded. Raises StateError where we could not have brought the
+        destination to what it is.
+        """
         ...
 
     def add_columns(self, columns: Sequence[Column]) -> None:
@@ -227,11 +238,15 @@ class Destination(Protocol):
         ...
 
     def load(self, claims: Sequence[Claim]) -> None:
-        """Make staged files part of the table, in one commit; TransientError if others were faster."""
+        """Make staged files part of the table, perhaps again; TransientError if others were faster."""
         ...
 
     def prove(self, claims: Sequence[Claim]) -> None:
         """Return when all claims are in the table for good; TransientError if they can't be seen there."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; the next call opens it again."""
         ...
 
 

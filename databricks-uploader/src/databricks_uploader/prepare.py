@@ -40,7 +40,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     time_name = None if time is None else time.name
     table = ports.destination.table()
     if table is None:
-        ports.destination.create(natural_schema(source, time_name))
+        ports.destination.create(natural_schema(source, time_name), time_name)
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:

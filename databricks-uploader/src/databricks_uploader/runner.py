@@ -1,7 +1,7 @@
 """The loop: fill, flush, wait; and what an error means for the next try."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 
 from databricks_uploader.errors import (
@@ -79,6 +79,11 @@ def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
     Where a source can't be read any further, what was claimed before is loaded all the same.
     """
+    with closing(ports.destination):  # a connection that stays open would cost while nothing is due
+        return _cycle(pipeline, ports, tell)
+
+
+def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
     caught_up, rows, fault = False, 0, None
     while not caught_up:
         continued = False
@@ -90,7 +95,7 @@ def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
             except (ConfigError, PermanentError, TransientError) as error:
                 caught_up, fault = True, error
             continued = True
-        while loaded := _flush(pipeline, ports):
+        while loaded := _flush(pipeline, ports, at_once=not caught_up):  # there is no room to wait any longer
             tell(loaded)
             rows += loaded.rows
             if ports.clock.wait(0):
@@ -111,6 +116,6 @@ def _fill(pipeline: Pipeline, ports: Ports, tell: Tell, *, continued: bool) -> b
     return position is not None and fill(pipeline, position, ports, tell, continued=continued)
 
 
-def _flush(pipeline: Pipeline, ports: Ports) -> Loaded | None:
+def _flush(pipeline: Pipeline, ports: Ports, *, at_once: bool) -> Loaded | None:
     position = ports.state.position(pipeline.identity)
-    return None if position is None else flush(pipeline, position, ports)
+    return None if position is None else flush(pipeline, position, ports, at_once=at_once)

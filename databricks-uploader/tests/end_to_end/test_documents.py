@@ -33,6 +33,11 @@ def test_the_table_of_settings_is_that_of_the_model() -> None:
     assert all(f"`{flag}`" in text for key in KEYS for flag in key.flags)
 
 
+def test_the_table_of_errors_is_that_of_the_program() -> None:
+    text = documents.DATABRICKS.read_text()
+    assert documents.with_errors(text) == text
+
+
 def test_the_schema_is_that_of_the_model_and_what_the_command_prints() -> None:
     assert documents.SCHEMA.read_text() == documents.schema_text() == program.run("schema").output
 

@@ -115,7 +115,7 @@ def test_no_destination_names_both_kinds(folder: Path) -> None:
     assert (result.exit_code, result.errors) == (
         2,
         "databricks-uploader: no destination: set --delta-path DIR (delta_path in YAML) for Delta tables in a local "
-        "folder; a Databricks workspace (databricks_host, …) is not available in this version — see "
+        "folder, or databricks_host, databricks_http_path and databricks_database for a workspace — see "
         "databricks-uploader --help\n",
     )
 

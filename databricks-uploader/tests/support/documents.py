@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tests.support import program
 
+from databricks_uploader.destinations.databricks.errors import MEANINGS, OTHERWISE
 from databricks_uploader.settings.model import GROUPS, KEYS, Key
 from databricks_uploader.settings.schema import FILE_NAME, schema
 
@@ -18,11 +19,13 @@ PRODUCT = Path(__file__).parents[2]
 DOCS = PRODUCT.parent / "docs"
 SETTINGS = DOCS / "configuration.md"
 FAULTS = DOCS / "configuration-faults.md"
+DATABRICKS = DOCS / "databricks.md"
 SCHEMA = PRODUCT / FILE_NAME
 
 _TABLE = re.compile(
     r"(?<=<!-- settings: begin \(written by `make docs`\) -->\n).*?(?=<!-- settings: end -->)", re.DOTALL
 )
+_ERRORS = re.compile(r"(?<=<!-- errors: begin \(written by `make docs`\) -->\n).*?(?=<!-- errors: end -->)", re.DOTALL)
 _FILE = re.compile(r"^`(?P<name>[^`\n]+)`:\n\n```\w*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _SESSION = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
@@ -86,6 +89,28 @@ def _row(key: Key) -> str:
     return f"| {_code(key.names)} | {_code(key.variables)} | {_code(key.flags)} | {default} | {key.help}{later} |"
 
 
+def errors_table() -> str:
+    """Return the table of what a workspace's errors mean."""
+    lines = ["", "| what it means | told by | what happens | what to do |", "| --- | --- | --- | --- |"]
+    for row in (*MEANINGS, OTHERWISE):
+        told = [*row.classes, *(f"SQLSTATE {state}…" for state in row.sqlstates), *map(str, row.statuses), *row.words]
+        happens = next(what for name, what in KINDS.items() if name in {kind.__name__ for kind in row.error.__mro__})
+        lines.append(f"| {row.what} | {_code(tuple(told))} | {happens} | {row.hint} |")
+    return "\n".join(lines) + "\n\n"
+
+
+KINDS = {
+    "ConfigError": "waits for a person, trying again (`--once`: exit 2)",
+    "PermanentError": "the pipeline is parked, tried every 15 minutes (exit 1)",
+    "TransientError": "tried again, ever more slowly (exit 75 after `retry_for`)",
+}
+
+
+def with_errors(text: str) -> str:
+    """Return the document of workspaces with its table of errors as the program has it."""
+    return _ERRORS.sub(lambda _: errors_table(), text)
+
+
 def _code(words: tuple[str, ...]) -> str:
     return " ".join(f"`{word}`" for word in words)
 
@@ -115,6 +140,7 @@ def _written_anew(text: str) -> str:
 def main() -> None:
     """Write the generated parts."""
     SETTINGS.write_text(with_table(SETTINGS.read_text()))
+    DATABRICKS.write_text(with_errors(DATABRICKS.read_text()))
     SCHEMA.write_text(schema_text())
     FAULTS.write_text(_written_anew(FAULTS.read_text()))
 

@@ -99,7 +99,8 @@ MUTANTS = {"look-up": WithoutLookUp, "name": WithoutName, "look-up,name": Withou
 
 def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int:
     """Run; the exit code is that of the program, if it survives."""
-    settings = resolve(Sources(dict(zip(arguments[::2], arguments[1::2], strict=True)))).settings()
+    environment = {name: text for name, text in os.environ.items() if name == "DATABRICKS_TOKEN"}
+    settings = resolve(Sources(dict(zip(arguments[::2], arguments[1::2], strict=True)), environment)).settings()
     log.configure("warning")
     assert settings.state_dir is not None
     folder = settings.state_dir
@@ -109,7 +110,7 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
     def dying() -> Iterator[tuple[Pipeline, Ports]]:
         with opened(settings, folder, SystemClock(), log.tell) as (pipeline, ports):
             changed: dict[str, Any] = {}
-            if mutations in MUTANTS:
+            if mutations in MUTANTS and settings.delta_path is not None:
                 changed["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
             if point in POINTS:
                 port, call = POINTS[point]

@@ -16,7 +16,7 @@ from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.ports import Page, Ports, Reading
+from databricks_uploader.ports import Destination, Page, Ports, Reading
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
@@ -63,6 +63,8 @@ class EdgeNode:
     limits: Limits = field(default_factory=lambda: Limits(span_rows=10))
     page_size: PageSize = field(default_factory=lambda: PageSize(first_rows=3, rows=4))
     table: MemoryTable = field(default_factory=MemoryTable)
+    connect: Callable[[], Destination] | None = None
+    """Makes the destination of each start; None: that table in memory."""
     clock: FakeClock = field(default_factory=FakeClock)
     events: list[Event] = field(default_factory=list)
 
@@ -100,7 +102,8 @@ class EdgeNode:
         with Store.open(self.state) as store:
             spool = FolderSpool(self.state / "spool")
             spool.keep_only(store.spool_files())
-            ports = Ports(self.source(), MemoryDestination(self.table, IDENTITY), spool, store, self.clock)
+            destination = self.connect() if self.connect else MemoryDestination(self.table, IDENTITY)
+            ports = Ports(self.source(), destination, spool, store, self.clock)
             yield Pipeline(IDENTITY, self.limits, start=self.start), ports
 
     def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:

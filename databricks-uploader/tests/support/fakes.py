@@ -15,6 +15,7 @@ from databricks_uploader.errors import TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics, batch_id
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Gaps, absent
+from databricks_uploader.model.head import not_loaded, table_gone
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.model.source import SourceColumn, SourceTable
@@ -184,12 +185,13 @@ class MemoryDestination:
     identity: Identity
     staged: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     seen: Head | None = None
+    looked: Head | None = None
 
     def table(self) -> TargetTable | None:
         self.seen = self.shared.heads.get(self.identity)
         return self.shared.target
 
-    def create(self, schema: TableSchema) -> None:
+    def create(self, schema: TableSchema, time: str | None = None) -> None:
         if self.shared.target is not None:
             raise TransientError("it exists", hint="try again")
         self.shared.target = TargetTable(uuid4().hex, schema)
@@ -199,6 +201,12 @@ class MemoryDestination:
             raise TransientError("it is gone", hint="try again")
         schema = TableSchema.of([*self.shared.target.schema.columns, *columns])
         self.shared.target = TargetTable(self.shared.target.id, schema)
+
+    def not_loaded(self, known: Head | None, claims: Sequence[Claim]) -> list[Claim]:
+        if self.table() is None:
+            raise table_gone(made_anew=False)
+        self.looked = self.seen
+        return not_loaded(self.seen, known, claims)
 
     def head(self) -> Head | None:
         return self.seen
@@ -222,7 +230,7 @@ class MemoryDestination:
         ]
 
     def load(self, claims: Sequence[Claim]) -> None:
-        if self.shared.heads.get(self.identity) != self.seen:
+        if not self.shared.heads.get(self.identity) == self.seen == self.looked:
             raise TransientError("others were faster", hint="look again")
         self.shared.files |= {file_of(c).name: self.staged[file_of(c).name] for c in claims}
         self.shared.heads[self.identity] = Head.after(claims[-1])
@@ -230,3 +238,6 @@ class MemoryDestination:
     def prove(self, claims: Sequence[Claim]) -> None:
         if self.shared.heads.get(self.identity) != Head.after(claims[-1]):
             raise TransientError("not there", hint="look again")
+
+    def close(self) -> None:
+        pass

@@ -61,6 +61,13 @@ def state_in(folder: str) -> Iterator[Store]:
         yield stack.enter_context(Store.open(Path(folder)))
 
 
+class Closed:
+    """A destination that nothing can be asked."""
+
+    def close(self) -> None:
+        pass
+
+
 class Away(MemoryDestination):
     """A destination that can be seen and not loaded."""
 
@@ -92,7 +99,7 @@ def test_every_row_is_loaded_with_its_lineage(node: Node) -> None:
 
 def test_a_second_cycle_asks_the_destination_nothing(node: Node) -> None:
     node.upload()
-    node.ports = replace(node.ports, destination=None)  # type: ignore[arg-type]
+    node.ports = replace(node.ports, destination=Closed())  # type: ignore[arg-type]
     assert node.upload() == 0
 
 

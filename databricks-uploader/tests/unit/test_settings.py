@@ -73,8 +73,8 @@ def test_relative_paths_of_the_file_are_relative_to_it(tmp_path: Path, monkeypat
          "config.yaml:2: upload_interval has another value than config.yaml:1, which means the same"),
         ("interval: 1\ninterval: 2",
          "config.yaml:2: interval has another value than config.yaml:1, which means the same"),
-        ("create_tables: no\n", "config.yaml:1: create_tables is not available in this version"),
-        ("create_tables: false", "config.yaml:1: create_tables is not available in this version"),
+        ("min_rows: 0", "config.yaml:1: min_rows takes a number above 0, not '0'"),
+        ("node_id: dapi0123456789abcdef", "config.yaml:1: node_id looks like a token, and would be shown"),
         ("node_id: [a]", "config.yaml:1: node_id takes one value"),
         ("node_id: ''", "config.yaml:1: node_id takes a name, not ''"),
         ("filter_config: '{}'\nenable_filter: false", "config.yaml:1: filter_config takes a mapping"),
@@ -105,8 +105,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_places(tmp_path: Path
         "--interval: interval takes a time above 0 such as 300, 30s or 5m, not 'x'",
         "no source: set --sqlite FILE (sqlite in YAML)",
         (
-            "no destination: set --delta-path DIR (delta_path in YAML) for Delta tables in a local folder; "
-            "a Databricks workspace (databricks_host, …) is not available in this version"
+            "no destination: set --delta-path DIR (delta_path in YAML) for Delta tables in a local folder, or "
+            "databricks_host, databricks_http_path and databricks_database for a workspace"
         ),
     ]
 

@@ -8,7 +8,7 @@ import pytest
 from databricks_uploader.model.secret import Secret, masked
 from databricks_uploader.model.workspace import quoted
 from databricks_uploader.settings import authentication
-from databricks_uploader.settings.authentication import TokenFile
+from databricks_uploader.settings.credentials import TokenFile
 from databricks_uploader.settings.databricks import parts
 from databricks_uploader.settings.resolve import Resolved, Sources, resolve
 

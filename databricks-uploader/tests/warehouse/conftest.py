@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from databricks import sql
 from databricks.sql.auth import retry
 from databricks.sql.client import Connection
 from tests.support.warehouse import Options, Warehouse
+
+from databricks import sql
 
 # As short as the connector lets it be: a dropped connection is tried again after 0.1 s, an answer 503 after 5 s.
 IMPATIENT: dict[str, Any] = {

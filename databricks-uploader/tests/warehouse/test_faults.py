@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import urllib3
-from databricks import sql
 from databricks.sql.exc import DatabaseError, OperationalError, RequestError, ServerOperationError
 from tests.support.warehouse import Patience, SlowStart, Warehouse, errors
 from tests.support.warehouse.errors import Condition
@@ -32,6 +31,8 @@ from tests.support.warehouse.faults import (
 )
 from tests.support.warehouse_client import FILES, Background, parquet, put, rest, run, wait_for
 from tests.warehouse.conftest import Clock, Connect, Start
+
+from databricks import sql
 
 T, VOLUME = "main.edge.t", "/Volumes/main/edge/files"
 INSERT = f"INSERT INTO {T} VALUES (1)"

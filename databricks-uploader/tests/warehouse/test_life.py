@@ -14,9 +14,10 @@ from typing import Any
 import psutil
 import pytest
 import urllib3
-from databricks import sql
 from tests.support.warehouse import Options, Unsettled, Warehouse
 from tests.support.warehouse_client import put_rows, run, wait_for
+
+from databricks import sql
 
 HERE = Path(__file__).parents[2]
 T, COPY = "main.edge.t", "COPY INTO main.edge.t FROM '/Volumes/main/edge/v' FILEFORMAT = PARQUET"

@@ -1,7 +1,6 @@
 """What was asked, and what being awake cost."""
 
 import pytest
-from databricks import sql
 from databricks.sql.common.feature_flag import FeatureFlagsContextFactory
 from databricks.sql.exc import ServerOperationError
 from tests.support.warehouse import Warehouse
@@ -9,6 +8,8 @@ from tests.support.warehouse.compute import Awake
 from tests.support.warehouse.faults import Drop, Fault, at
 from tests.support.warehouse_client import put, rest, run
 from tests.warehouse.conftest import Clock, Connect, Start
+
+from databricks import sql
 
 VOLUME = "/Volumes/main/edge/files"
 

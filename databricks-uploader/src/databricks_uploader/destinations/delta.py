@@ -21,6 +21,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from databricks_uploader import durable
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, batch_id
+from databricks_uploader.model.head import not_loaded, table_gone
 from databricks_uploader.model.table import LINEAGE, Column, TableSchema, TargetTable
 from databricks_uploader.ports import LastRow
 
@@ -38,10 +39,11 @@ _WRITER_FEATURES = {
 class DeltaDestination:
     """The table in `folder`, as `identity` sees it."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, identity: Identity, *, create_tables: bool = True) -> None:
+        self._folder, self._create_tables = folder, create_tables
         self._transaction = f"databricks-uploader/{identity}"
         self._handle: DeltaTable | None = None
+        self._head: Head | None = None
 
     def table(self) -> TargetTable | None:
         """Look at the table as it is now. Raises PermanentError where it has rules that we could break."""
@@ -57,8 +59,15 @@ class DeltaDestination:
         self._handle = handle
         return TargetTable(str(handle.metadata().id), TableSchema.of([_column(f) for f in fields]))
 
-    def create(self, schema: TableSchema) -> None:
-        """Create the table. Raises TransientError if it exists by now."""
+    def create(self, schema: TableSchema, time: str | None = None) -> None:
+        """Create the table. Raises TransientError if it exists by now, ConfigError where that is not wanted."""
+        del time  # delta-rs does not cluster
+        if not self._create_tables:
+            columns = ", ".join(column.sql for column in schema.columns)
+            raise ConfigError(
+                f"there is no table in {self._folder}",
+                hint=f"create it, with the columns ({columns}), or leave create_tables unset",
+            )
         with _translated(self._folder), durable.translated(f"can't create the table {self._folder}"):
             new = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +85,13 @@ class DeltaDestination:
                 raise TransientError(f"{self._folder} was just given a column", hint="it is looked at again")
             handle.alter.add_columns(_delta(TableSchema.of(columns)).fields)
             self._sync()
+
+    def not_loaded(self, known: Head | None, claims: Sequence[Claim]) -> list[Claim]:
+        """Return the claims after the table's head. Raises StateError where that is not ours, or the table is gone."""
+        if self.table() is None:
+            raise table_gone(made_anew=False)
+        self._head = self.head()
+        return not_loaded(self._head, known, claims)
 
     def head(self) -> Head | None:
         """Return the newest claim of this identity, as the handle of the last look knows it."""
@@ -115,8 +131,10 @@ class DeltaDestination:
             durable.rename(draft, final)
 
     def load(self, claims: Sequence[Claim]) -> None:
-        """Add the claims' files in one commit, on the handle that looked for the head."""
+        """Add the claims' files in one commit, on the handle that shows the head as `not_loaded` found it."""
         handle = self._opened()
+        if self.head() != self._head:
+            raise TransientError(f"another writer was faster at {self._folder}", hint="it is tried again")
         names = [self._file_name(claim) for claim in claims]
         known = {field.name for field in handle.schema().fields}
         adds: list[AddAction | RemoveAction] = [
@@ -143,6 +161,9 @@ class DeltaDestination:
             )
         with durable.translated(f"can't sync the table {self._folder}"):
             self._sync()
+
+    def close(self) -> None:
+        """Do nothing: no file of a table stays open."""
 
     def _names(self) -> tuple[str, str, str]:
         return f"{self._transaction}#owner", self._transaction, f"{self._transaction}#digest"

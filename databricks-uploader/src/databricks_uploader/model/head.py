@@ -41,5 +41,13 @@ def not_loaded(head: Head | None, known: Head | None, pending: Sequence[Claim]) 
     )
 
 
+def table_gone(*, made_anew: bool) -> StateError:
+    """Return the error for a target table that is not the one that our claims are for."""
+    return StateError(
+        "the target table was dropped and made anew" if made_anew else "the target table is gone",
+        hint="put the table back; or, to load every row of the source again, run `databricks-uploader state rebuild`",
+    )
+
+
 def _told(head: Head | None) -> str:
     return "no claim of ours" if head is None else f"claim {head.sequence}"

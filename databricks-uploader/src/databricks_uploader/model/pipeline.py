@@ -19,6 +19,13 @@ class Limits:
     spool_bytes: int = 256 << 20
     claims_per_load: int = 1_000
     quarantine_rows: int = 10_000
+    min_rows: int | None = None
+    """Load when so many rows wait, or one has waited for `max_delay`; None: there is only that delay."""
+    max_delay: timedelta = timedelta(0)
+
+    def due(self, rows: int, waiting: timedelta) -> bool:
+        """Tell whether so many rows, the oldest of them claimed so long ago, are to be loaded."""
+        return waiting >= self.max_delay or (self.min_rows is not None and rows >= self.min_rows)
 
 
 @dataclass(frozen=True)

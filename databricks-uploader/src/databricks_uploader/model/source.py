@@ -110,6 +110,14 @@ def configured_timestamp(table: SourceTable, name: str) -> str:
     return column.name
 
 
+def loaded_key(table: SourceTable) -> tuple[str, ...]:
+    """Return the columns that no two rows of the table agree in: its rowid's alias, or its primary key, or none."""
+    if table.rowid is None:
+        return table.key
+    alias = table.get(table.rowid)
+    return () if alias is None else (alias.name,)
+
+
 def telling_columns(table: SourceTable) -> tuple[str, ...]:
     """Return the columns that tell rows of one time apart: the rowid, the primary key, or all."""
     return (table.rowid,) if table.rowid is not None else table.key or tuple(c.name for c in table.columns)

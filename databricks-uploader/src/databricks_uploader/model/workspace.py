@@ -45,6 +45,15 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """Where a workspace is, what computes there, and the schema of the tables."""
+
+    host: Host
+    http_path: HttpPath
+    schema: Schema
+
+
+@dataclass(frozen=True)
 class Volume:
     """A volume of Unity Catalog, and the folder in it that files are put into."""
 

@@ -143,6 +143,11 @@ def _(event: events.Busy) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.Waiting) -> tuple[int, str]:
+    return logging.INFO, f"{event.compute} is starting or busy: waiting, for {event.waited_s:.0f} s now"
+
+
+@drawn.register
 def _(event: events.Notice) -> tuple[int, str]:
     return logging.INFO, event.text
 

@@ -5,13 +5,12 @@ https://docs.databricks.com/dev-tools/auth/unified-auth.html
 
 import configparser
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from databricks_uploader.model.secret import Secret
+from databricks_uploader.settings.credentials import Client, GivenSecret, TokenFile, Way
 from databricks_uploader.settings.given import MISSING, Fault, Given, Place, Source
-from databricks_uploader.settings.kinds import SECRET, MisfitError
+from databricks_uploader.settings.kinds import MisfitError
 from databricks_uploader.settings.model import NAMES
 from databricks_uploader.settings.rules import nearest
 
@@ -49,35 +48,31 @@ def profile(named: Given, file: Path, faults: list[Fault]) -> list[Given]:
     ]
 
 
-@dataclass(frozen=True)
-class TokenFile:
-    """A file with a token, as mounted secrets are; what it holds may change."""
-
-    path: Path
-
-    def token(self) -> Secret:
-        """Return the token that the file holds now. Raises MisfitError where it holds none."""
-        try:
-            text = self.path.read_text(encoding="utf-8").strip()
-        except FileNotFoundError as error:
-            raise MisfitError(f"names no file: {self.path}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise MisfitError(f"can't be read: {self.path}") from error
-        try:
-            found: Secret = SECRET.parse(text)
-        except ValueError as error:
-            raise MisfitError(f"holds no token of one word: {self.path}") from error
-        return found
-
-
 def chosen(values: Mapping[str, Any], given: Mapping[str, Given]) -> str | None:
     """Return the way to authenticate and what decides it; None where nothing that was given is enough."""
+    for way, decisive in _ways(values, given):
+        return f"{way}, by {decisive.key.name} ({decisive.place.label})"
+    return None
+
+
+def way(values: Mapping[str, Any], given: Mapping[str, Given]) -> Way | None:
+    """Return who we are to the workspace; None where nothing that was given is enough."""
+    for _, decisive in _ways(values, given):
+        value = values[decisive.key.name]
+        if decisive.key.name == "databricks_token":
+            return GivenSecret(value)
+        if decisive.key.name == "databricks_token_file":
+            return TokenFile(value)
+        return Client(value, values["databricks_client_secret"])
+    return None
+
+
+def _ways(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[tuple[str, Given]]:
     ways = {"pat": _token(given), "oauth-m2m": _client(given)}
     forced = values["databricks_auth_type"]
-    for way, decisive in ways.items():
-        if decisive is not None and forced in (None, way):
-            return f"{way}, by {decisive.key.name} ({decisive.place.label})"
-    return None
+    for name, decisive in ways.items():
+        if decisive is not None and forced in (None, name):
+            yield name, decisive
 
 
 def _token(given: Mapping[str, Given]) -> Given | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.secret import Secret, masked
 
 Tree = str | int | float | bool | None | Sequence["Tree"] | Mapping[str, "Tree"]
 """A value as YAML and JSON have it: a scalar setting is a text, rules are mappings and lists."""
@@ -132,6 +132,14 @@ def shown_size(value: int) -> str:
     return f"{value}B"
 
 
+def _count(text: str) -> int:
+    """Return a number of things: 10000, 10_000 or 10,000."""
+    value = int(text.strip().replace(",", ""))
+    if value < 1:
+        raise ValueError
+    return value
+
+
 def _start(text: str) -> datetime | str:
     """Return beginning, now, or a time, which is in UTC where it has no zone."""
     text = text.strip()
@@ -149,23 +157,17 @@ def shown_start(start: datetime | str) -> str:
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError
+    if masked(text) != text:
+        raise MisfitError("looks like a token, and would be shown")
     return text
 
 
 def _zone(text: str) -> str:
     if text not in available_timezones():
         close = get_close_matches(text, available_timezones(), n=1, cutoff=0.6)
-        raise MisfitError(
-            f"takes the name of a time zone, not {text!r}" + (f"; did you mean {close[0]!r}?" if close else "")
-        )
+        nearest = f"; did you mean {close[0]!r}?" if close else ""
+        raise MisfitError(f"takes the name of a time zone, not {text!r}{nearest}")
     return text
-
-
-def _count(text: str) -> int:
-    count = int(text.replace("_", ""))
-    if count < 0:
-        raise ValueError(text)
-    return count
 
 
 def _path(text: str) -> Path:
@@ -193,7 +195,6 @@ _AS_DURATION = {"type": ["number", "string"], "minimum": 0, "pattern": r"^\s*[0-
 
 NAME = Kind("NAME", "a name", _name, TEXT)
 ZONE = Kind("ZONE", "the name of a time zone such as Europe/Oslo", _zone, TEXT)
-COUNT = Kind("ROWS", "a number of rows", _count, {"type": ["integer", "string"]})
 PATH = Kind("PATH", "a path", _path, TEXT)
 BOOLEAN = Kind("BOOL", "true or false", _boolean, _SAID_BOOLEANS, shown=lambda value: str(value).lower())
 DURATION = Kind("TIME", "a time such as 30, 30s or 5m", _duration, _AS_DURATION, shown=shown_duration)
@@ -207,6 +208,7 @@ SIZE = Kind(
     {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+\s*([KMGTkmgt]?(i?[Bb]|i))?$"},
     shown=shown_size,
 )
+COUNT = Kind("NUMBER", "a number above 0", _count, {"type": ["integer", "string"], "minimum": 1}, shown="{:,}".format)
 START = Kind(
     "START", "beginning, now, or a time such as 2026-01-31T08:00:00Z", _start, {"type": "string"}, shown=shown_start
 )

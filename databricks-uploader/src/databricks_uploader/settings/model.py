@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from databricks_uploader.model.workspace import Host, HttpPath, Schema, Volume
 from databricks_uploader.settings import databricks, pipelines, rules
+from databricks_uploader.settings.credentials import Way
 from databricks_uploader.settings.kinds import (
     BOOLEAN,
     COUNT,
@@ -29,7 +31,7 @@ class Settings:
     """Everything that a person set, checked as far as that can be done without touching anything."""
 
     sqlite: Path
-    delta_path: Path
+    delta_path: Path | None
     sqlite_table_name: str | None
     timestamp_col: str | None
     cursor: str
@@ -46,6 +48,18 @@ class Settings:
     retry_for: float
     spool_max_bytes: int
     log_level: str
+    create_tables: bool | None
+    databricks_host: Host | None
+    databricks_http_path: HttpPath | None
+    databricks_database: Schema | None
+    databricks_volume: Volume | None
+    stage_retention: float
+    min_rows: int | None
+    max_delay: float | None
+    destination: Literal["delta", "databricks"]
+    """The one that is set, or that the other settings are of."""
+    authentication: Way | None
+    """Who we are to the workspace; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -106,23 +120,30 @@ KEYS = (
     Key(_SOURCE, "late_arrival", DURATION, "With cursor timestamp: how late a row may come.", "10m"),
     Key(_SOURCE, "source_timezone", ZONE, "Time zone of times that name none.", "UTC"),
     Key(_SOURCE, "quarantine_max_rows", COUNT, "Most rows that are set aside because they can't be loaded.", "10000"),
+    Key(_TARGET, "destination", choice("KIND", "delta", "databricks"),
+        "Where rows go; unset: where the settings are of one of the two only."),
     Key(_TARGET, "delta_path", PATH, "Folder of local Delta tables to load into."),
     Key(_TARGET, "databricks_table", databricks.TABLE,
         "Target table without its prefix; unset: the source table's name.", short_flags=("--table",)),
     Key(_TARGET, "on_new_column", choice("ACTION", "add", "withhold", "stop"),
         "What becomes of a source column that the target table lacks.", "add"),
-    _later(_TARGET, "create_tables", BOOLEAN, "Create target tables that are not there.", "true"),
-    _later(_WORKSPACE, "databricks_host", databricks.HOST, "The workspace's host name."),
-    _later(_WORKSPACE, "databricks_http_path", databricks.HTTP_PATH, "HTTP path of a SQL warehouse or a cluster."),
-    _later(_WORKSPACE, "databricks_database", databricks.SCHEMA, "Schema of the tables, or catalog.schema."),
-    _later(_WORKSPACE, "databricks_volume", databricks.VOLUME, "Volume that files are put into to be loaded."),
-    _later(_WORKSPACE, "databricks_token", SECRET, "Access token; better as a variable or in databricks_token_file."),
-    _later(_WORKSPACE, "databricks_token_file", PATH, "File with the access token, read again when it changes."),
-    _later(_WORKSPACE, "databricks_client_id", NAME, "Client id of a service principal (OAuth)."),
-    _later(_WORKSPACE, "databricks_client_secret", SECRET, "Its secret."),
-    _later(_WORKSPACE, "databricks_config_profile", NAME, "Profile of the Databricks configuration file to use."),
-    _later(_WORKSPACE, "databricks_config_file", PATH, "That file.", "~/.databrickscfg"),
-    _later(_WORKSPACE, "databricks_auth_type", databricks.AUTH_TYPE, "Way to authenticate; unset: the first possible."),
+    Key(_TARGET, "create_tables", BOOLEAN,
+        "Create target tables that are not there; unset: true for local Delta tables, false in a workspace."),
+    Key(_TARGET, "min_rows", COUNT, "Load when so many rows wait, or one for max_delay; unset: whatever waits."),
+    Key(_TARGET, "max_delay", POSITIVE_DURATION,
+        "How long a row may wait for others; unset: 1h with min_rows, else not at all."),
+    Key(_WORKSPACE, "databricks_host", databricks.HOST, "The workspace's host name."),
+    Key(_WORKSPACE, "databricks_http_path", databricks.HTTP_PATH, "HTTP path of a SQL warehouse or a cluster."),
+    Key(_WORKSPACE, "databricks_database", databricks.SCHEMA, "Schema of the tables, or catalog.schema."),
+    Key(_WORKSPACE, "databricks_volume", databricks.VOLUME, "Volume that files are put into to be loaded."),
+    Key(_WORKSPACE, "stage_retention", DURATION, "How long files stay in the volume once they are loaded.", "7d"),
+    Key(_WORKSPACE, "databricks_token", SECRET, "Access token; better as a variable or in databricks_token_file."),
+    Key(_WORKSPACE, "databricks_token_file", PATH, "File with the access token, read again when it changes."),
+    Key(_WORKSPACE, "databricks_client_id", NAME, "Client id of a service principal (OAuth)."),
+    Key(_WORKSPACE, "databricks_client_secret", SECRET, "Its secret."),
+    Key(_WORKSPACE, "databricks_config_profile", NAME, "Profile of the Databricks configuration file to use."),
+    Key(_WORKSPACE, "databricks_config_file", PATH, "That file.", "~/.databrickscfg"),
+    Key(_WORKSPACE, "databricks_auth_type", databricks.AUTH_TYPE, "Way to authenticate; unset: the first possible."),
     _later(_STEPS, "enable_sanitize", BOOLEAN, "Sanitize rows; they go into secure_ tables.", "false"),
     _later(_STEPS, "sanitize_config", rules.SANITIZE, "Rules for sanitizing."),
     _later(_STEPS, "sanitize_hash_key", HASH_KEY, "Key of hash, the same on all nodes whose hashes are to be equal.",

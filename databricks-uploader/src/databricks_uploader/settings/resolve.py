@@ -62,7 +62,12 @@ class Resolved:
     def settings(self) -> Settings:
         """Return the settings for uploading. Raises ConfigError that lists all faults, each with its place."""
         _raise_if((*self.faults, *self.missing))
-        return Settings(**{each.name: self.values[each.name] for each in fields(Settings)})
+        decided: dict[str, Any] = {
+            "destination": checks.destination(self.values, self.given),
+            "authentication": authentication.way(self.values, self.given),
+        }
+        said = {each.name: self.values[each.name] for each in fields(Settings) if each.name in self.values}
+        return Settings(**said | decided)
 
 
 def resolve(sources: Sources) -> Resolved:
@@ -78,7 +83,7 @@ def resolve(sources: Sources) -> Resolved:
         counting = _counting([*authentication.profile(named, file, faults), *given])
     values = {key.name: _value(key, counting.get(key.name), faults) for key in KEYS}
     faults.extend(checks.together(values, counting))
-    missing = checks.missing(counting, sources.config) if readable else ()
+    missing = checks.missing(values, counting, sources.config) if readable else ()
     return Resolved(values, counting, tuple(faults), tuple(missing), tuple(_warnings(counting.values())))
 
 

@@ -12,7 +12,7 @@ from tests.support.warehouse.naming import INFORMATION_SCHEMA, Name
 from tests.support.warehouse.statements import Call
 
 Row = dict[str, object]
-_VIEW = re.compile(rf"\b(?:\w+\.|`[^`]+`\.)?{INFORMATION_SCHEMA}\.(\w+)", re.IGNORECASE)
+_VIEW = re.compile(rf"(?:\b\w+\.|`[^`]+`\.)?\b{INFORMATION_SCHEMA}\.(\w+)", re.IGNORECASE)
 
 
 def shown(call: Call) -> str:

@@ -1,0 +1,1 @@
+"""Tables of a Databricks workspace, loaded from a volume or by MERGE."""

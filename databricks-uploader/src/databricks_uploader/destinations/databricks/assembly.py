@@ -1,0 +1,65 @@
+"""A destination in a workspace, put together of its parts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from databricks_uploader.destinations.databricks import staging
+from databricks_uploader.destinations.databricks.authentication import ClientCredentials, Credential, GivenToken
+from databricks_uploader.destinations.databricks.by_merge import ByMerge
+from databricks_uploader.destinations.databricks.by_volume import ByVolume
+from databricks_uploader.destinations.databricks.https import Https
+from databricks_uploader.destinations.databricks.target import Statements
+from databricks_uploader.destinations.databricks.volume import Volume as VolumeFolder
+from databricks_uploader.events import Tell
+from databricks_uploader.model.claim import Identity
+from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.workspace import Host, Volume, Workspace, quoted
+from databricks_uploader.ports import Clock, Destination
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What settings say of a workspace, whichever table it is about."""
+
+    workspace: Workspace
+    credential: Credential
+    volume: Volume | None
+    """Where files are staged; None: rows go by MERGE."""
+    retention_s: float
+    create_tables: bool
+
+
+def given(token: Callable[[], Secret]) -> Credential:
+    """Return a credential that is read where a person put it."""
+    return GivenToken(token)
+
+
+def client(host: Host, client_id: str, secret: Secret) -> Credential:
+    """Return the credential of a service principal."""
+    return ClientCredentials(Https(host), client_id, secret)
+
+
+def destination(
+    setup: Setup, identity: Identity, key: Sequence[str], clock: Clock, tell: Tell
+) -> tuple[Destination, str]:
+    """Return the destination, and where and how it loads in words.
+
+    `key`: the source's key columns where they are loaded as they are.
+    """
+    workspace = setup.workspace
+
+    def connect() -> Statements:
+        # The connector takes half a second to import; most cycles have nothing to load.
+        from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415
+
+        return Session(workspace, setup.credential, clock, tell)
+
+    table = f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
+    if setup.volume is None:
+        merge = ByMerge(connect, workspace, identity, key=key, create_tables=setup.create_tables)
+        return merge, f"{table} by MERGE, thousands of rows/s (with databricks_volume: hundreds of thousands)"
+    folder = VolumeFolder(Https(workspace.host), setup.credential, staging.folder_of(setup.volume, identity))
+    volume = ByVolume(
+        connect, workspace, identity, folder, retention_s=setup.retention_s, create_tables=setup.create_tables
+    )
+    return volume, f"{table} by the volume {setup.volume}, hundreds of thousands of rows/s where the network has them"
