@@ -150,7 +150,7 @@ def replay_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: b
     from databricks_uploader import app  # noqa: PLC0415  (--help does without what uploading needs)
 
     fitting, left = app.replay_quarantine(settings, chosen)
-    told = f"{fitting:,} rows are loaded; {left:,} can't be loaded still"
+    told = f"{_rows(fitting)} loaded; {left:,} can't be loaded still"
     click.echo(json.dumps({"loaded": fitting, "left": left}) if as_json else told)
 
 
@@ -164,7 +164,11 @@ def discard_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: 
     """Delete them: they will never be loaded."""
     chosen = _chosen(ids, all_=all_)
     number = quarantine_commands.discarded(_state_folder(_settings(earlier, typed)), chosen)
-    click.echo(json.dumps({"discarded": number}) if as_json else f"{number:,} rows are discarded")
+    click.echo(json.dumps({"discarded": number}) if as_json else f"{_rows(number)} discarded")
+
+
+def _rows(number: int) -> str:
+    return "1 row is" if number == 1 else f"{number:,} rows are"
 
 
 def _chosen(ids: tuple[int, ...], *, all_: bool) -> tuple[int, ...] | None:

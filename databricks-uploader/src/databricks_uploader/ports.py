@@ -304,6 +304,10 @@ class State(Protocol):
         """
         ...
 
+    def kept_ids(self, identity: Identity) -> Sequence[int]:
+        """Return the numbers of a pipeline's rows in quarantine."""
+        ...
+
     def kept(self, identity: Identity, ids: Sequence[int] | None) -> Iterator[Kept]:
         """Yield a pipeline's rows in quarantine, those of one life of the source after another (None: all)."""
         ...

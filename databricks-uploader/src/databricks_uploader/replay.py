@@ -12,7 +12,7 @@ from databricks_uploader.model.claim import Counts, LateSpan
 from databricks_uploader.model.columns import columns_of
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Standing
-from databricks_uploader.model.quarantine import Kept
+from databricks_uploader.model.quarantine import Kept, check_there
 from databricks_uploader.ports import Ports
 
 
@@ -21,6 +21,8 @@ def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | No
 
     Each claim is of rows of one life of the source table. Rows that do not fit stay where they are.
     """
+    if ids is not None:
+        check_there(ports.state.kept_ids(pipeline.identity), ids)
     fitting, left = 0, 0
     for kept in _portions(ports.state.kept(pipeline.identity, ids), pipeline.limits.span_bytes):
         loaded = _replayed(pipeline, ports, tell, kept)

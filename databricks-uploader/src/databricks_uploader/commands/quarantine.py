@@ -1,12 +1,12 @@
 """`quarantine list | show | discard`: rows that could not be loaded as they are."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from databricks_uploader.errors import ConfigError
-from databricks_uploader.model.quarantine import Kept, RawValue, Undecodable, storage_class
+from databricks_uploader.model.quarantine import Kept, RawValue, Undecodable, check_there, storage_class
 from databricks_uploader.state.folder import locked
 from databricks_uploader.state.store import FILE_NAME, Store
 
@@ -59,7 +59,7 @@ def discarded(folder: Path, ids: Sequence[int] | None) -> int:
     _must_exist(folder)
     with locked(folder), Store.open(folder) as store:
         there = [kept.id for kept in store.kept(None, ids)]
-        _check_there(there, ids)
+        check_there(there, ids)
         store.discard(there)
     return len(there)
 
@@ -72,17 +72,8 @@ def _kept(folder: Path, ids: Sequence[int] | None) -> list[Kept]:
 
 def _one(folder: Path, number: int) -> Kept:
     found = _kept(folder, [number])
-    _check_there([kept.id for kept in found], [number])
+    check_there([kept.id for kept in found], [number])
     return found[0]
-
-
-def _check_there(there: Iterable[int], asked: Sequence[int] | None) -> None:
-    missing = sorted(set(asked or ()).difference(there))
-    if missing:
-        raise ConfigError(
-            f"no row {', '.join(map(str, missing))} in quarantine",
-            hint="`databricks-uploader quarantine list` shows which there are",
-        )
 
 
 def _must_exist(folder: Path) -> None:

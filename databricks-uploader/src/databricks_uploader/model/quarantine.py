@@ -1,11 +1,11 @@
 """Rows that can't be loaded as they are, and when there are so many that the configuration must be wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from databricks_uploader.errors import PermanentError
+from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.model.claim import Identity
 
 RECENT_ROWS = 1_000
@@ -68,6 +68,16 @@ class Recent:
     def quarantined(self) -> int:
         """How many of the last thousand rows were."""
         return self.bits.bit_count()
+
+
+def check_there(there: Iterable[int], asked: Iterable[int] | None) -> None:
+    """Raise ConfigError where a row that was asked for is not in quarantine."""
+    missing = sorted(set(asked or ()).difference(there))
+    if missing:
+        raise ConfigError(
+            f"no row {', '.join(map(str, missing))} in quarantine",
+            hint="`databricks-uploader quarantine list` shows which there are",
+        )
 
 
 def check_bearable(recent: Recent, held: int, at_most: int, example: QuarantinedRow) -> None:

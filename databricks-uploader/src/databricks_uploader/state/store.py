@@ -157,6 +157,11 @@ class Store:
         with _translated(self._path):
             yield from quarantine.kept(self._connection, identity, ids)
 
+    def kept_ids(self, identity: Identity) -> Sequence[int]:
+        """Return the numbers of a pipeline's rows in quarantine."""
+        found = self._query(f"SELECT id FROM quarantine WHERE {_OF_IDENTITY}", rows.identity_values(identity))
+        return [row["id"] for row in found]
+
     def discard(self, ids: Sequence[int]) -> None:
         """Delete rows from quarantine."""
         with self._transaction() as connection:
