@@ -16,7 +16,7 @@ MOUNTED = ("unshare", "--mount", "sh", "-c")
 HOT = (
     "the writer of {db} died in the middle of a transaction, and its sensor.db-journal must be rolled back first, "
     "which changes the file: that is not ours to do — start its writer; or, as a user who may write there: "
-    "sqlite3 '{db}' 'SELECT 1 FROM sqlite_schema'"
+    "sqlite3 {db} 'SELECT 1 FROM sqlite_schema'"
 )
 NO_INDEX = (
     "the writer of {db} died, and the index (sensor.db-shm) of the log that it left is gone; it can't be made anew "
