@@ -5,17 +5,16 @@ told to come back in a second, and lets errors of urllib3 out. Here it never sen
 that comes here may be sent again, and is, by the loop or, while the compute starts, by `Session`.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import urllib3
-from databricks import sql
 from databricks.sql.client import Connection, Cursor
 from databricks.sql.exc import Error as ConnectorError
 from databricks.sql.exc import MaxRetryDurationError
 
+from databricks import sql
 from databricks_uploader.destinations.databricks.authentication import Credential, bearer
 from databricks_uploader.destinations.databricks.errors import (
     OTHERWISE,
@@ -46,11 +45,6 @@ _LONGEST_START_S = 600.0
 _LONGEST_PAUSE_S = 5.0
 _ASKED_AGAIN_AFTER_S = (0.2, 1.0, 3.0)
 """The pauses between attempts to ask how a statement goes."""
-
-for name in ("databricks.sql", "urllib3"):
-    # What they say of errors is said by ours; they would write to standard error where nobody configured them.
-    logging.getLogger(name).addHandler(logging.NullHandler())
-    logging.getLogger(name).propagate = False
 
 
 class Session:
