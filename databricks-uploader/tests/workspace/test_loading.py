@@ -1,10 +1,15 @@
 """How a load goes: what is asked of the workspace, and what becomes of it when that is not granted."""
 
 import os
+import shutil
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -293,6 +298,58 @@ def test_who_signed_the_certificate_must_be_known(make: Make, monkeypatch: pytes
     assert node.ids() == []
 
 
+class Tunnels:
+    """A proxy that opens tunnels (CONNECT) and keeps count of where to."""
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.asked: list[str] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                place = client.recv(65_536).decode().split()[1]
+                self.asked.append(place)
+                host, _, port = place.rpartition(":")
+                server = socket.create_connection((host, int(port)))
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                for one, other in ((client, server), (server, client)):
+                    self._threads.append(threading.Thread(target=_pass_on, args=(one, other), daemon=True))
+                    self._threads[-1].start()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError), other:
+        while data := one.recv(65_536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_RDWR)
+
+
+def test_files_and_statements_go_through_the_proxy_of_the_environment(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tunnels() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        node = make()
+        node.load()
+        assert node.equal()
+        assert set(proxy.asked) == {str(node.edge.host)}
+        assert len(proxy.asked) >= 2
+
+
 # ---------------------------------------------------------------------- files of the volume
 
 
@@ -319,6 +376,26 @@ def test_a_file_that_somebody_takes_away_is_put_there_again(make: Make, warehous
     for file in warehouse.volume_path(str(node.edge.volume)).rglob("*.parquet"):
         file.unlink()
     node.load()
+    assert node.equal()
+
+
+# ---------------------------------------------------------------------- copies of a node
+
+
+@pytest.mark.parametrize("volume", [True, False])
+def test_a_copy_of_a_node_that_claims_other_rows_by_the_same_number_is_stopped(
+    make: Make, tmp_path: Path, writer: Writer, *, volume: bool
+) -> None:
+    node = make(volume=volume)
+    node.load()
+    shutil.copytree(tmp_path, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
+    (tmp_path / "copy" / "state" / "spool").rmdir()
+    copy = EdgeNode(tmp_path / "copy", writer, connect=node.node.connect)
+    copy.write("INSERT INTO t (ts, v) VALUES ('2026-01-01T00:00:50Z', 50), ('2026-01-01T00:00:51Z', 51)")
+    copy.clock.wait(1)
+    node.load()
+    with pytest.raises(StateError, match="another uploader"):
+        copy.upload()
     assert node.equal()
 
 
