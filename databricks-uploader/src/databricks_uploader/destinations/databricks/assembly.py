@@ -59,7 +59,7 @@ def destination(
     table = f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
     if setup.volume is None:
         merge = ByMerge(connect, workspace, identity, key=key, create_tables=setup.create_tables)
-        return merge, f"{table} by MERGE, some 10,000 rows/s (with databricks_volume some ten times as many)"
+        return merge, f"{table} by MERGE, some 10,000 rows/s (with databricks_volume ten times as many)"
     folder = VolumeFolder(Https(workspace.host), setup.credential, staging.folder_of(setup.volume, identity))
     volume = ByVolume(
         connect, workspace, identity, folder, retention_s=setup.retention_s, create_tables=setup.create_tables
