@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from databricks_uploader.errors import PermanentError, StateError, TransientErro
 from databricks_uploader.events import Began, Claimed, Event, Loaded, TableCreated
 from databricks_uploader.model.claim import Head, Identity, Span
 from databricks_uploader.model.columns import Pair, natural_schema
+from databricks_uploader.model.cost import sleepless
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
@@ -126,6 +128,55 @@ def test_no_load_takes_more_claims_than_allowed(node: Node) -> None:
     node.pipeline = replace(node.pipeline, limits=Limits(span_rows=1, claims_per_load=2))
     node.upload()
     assert [len(e.claims) for e in node.events if isinstance(e, Loaded)] == [2, 1]
+
+
+def loaded(node: Node) -> list[int]:
+    return [event.rows for event in node.events if isinstance(event, Loaded)]
+
+
+def test_rows_wait_for_others_until_there_are_enough(node: Node) -> None:
+    node.pipeline = replace(node.pipeline, limits=Limits(min_rows=10, max_delay=timedelta(hours=1)))
+    node.upload()
+    assert (loaded(node), len(node.claimed())) == ([], 1)
+    node.source.keys.extend([9, 10])
+    node.upload()
+    assert (loaded(node), node.ids()) == ([10], node.source.keys)
+
+
+def test_no_row_waits_longer_than_it_may(node: Node) -> None:
+    node.pipeline = replace(node.pipeline, limits=Limits(min_rows=10, max_delay=timedelta(hours=1)))
+    node.upload()
+    node.ports.clock.wait(3_599)
+    node.upload()
+    assert loaded(node) == []
+    node.ports.clock.wait(1)
+    node.upload()
+    assert loaded(node) == [8]
+
+
+def test_rows_do_not_wait_when_the_spool_is_full(node: Node) -> None:
+    limits = Limits(span_rows=3, spool_bytes=100, span_bytes=100, max_delay=timedelta(hours=1))
+    node.pipeline = replace(node.pipeline, limits=limits)
+    node.upload()
+    assert node.ids()[:6] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("rows", "waited_s", "due"), [(0, -1, True), (9, 0, False), (10, 0, True), (1, 60, True)])
+def test_rows_are_due_when_they_are_enough_or_have_waited_or_the_clock_was_set_back(
+    rows: int, waited_s: int, *, due: bool
+) -> None:
+    assert Limits(min_rows=10, max_delay=timedelta(minutes=1)).due(rows, timedelta(seconds=waited_s)) is due
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "min_rows", "max_delay_s", "told"),
+    [(300, None, None, True), (900, None, None, False), (30, 5_000, None, False), (30, None, 3_600, False),
+     (30, 5_000, 60, True)],
+)  # fmt: skip
+def test_it_is_told_when_a_warehouse_would_never_sleep(
+    interval_s: float, min_rows: int | None, max_delay_s: float | None, *, told: bool
+) -> None:
+    assert (sleepless(interval_s, min_rows, max_delay_s) is not None) is told
 
 
 def test_reading_goes_on_while_the_destination_is_away_until_the_spool_is_full(node: Node) -> None:

@@ -174,3 +174,33 @@ def test_secrets_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
         "--databricks-token: lists of processes show it to everybody on this machine; set DATABRICKS_TOKEN instead",
     )
     assert os.fspath(file) in resolve(Sources(config=file)).warnings[0]
+
+
+def where(flags: dict[str, str], variables: dict[str, str]) -> str:
+    return resolve(Sources({"--sqlite": "x.db", **flags}, variables)).settings().destination
+
+
+def test_rows_go_where_the_settings_are_of() -> None:
+    workspace = WORKSPACE | {"DATABRICKS_TOKEN": TOKEN}
+    assert where({"--delta-path": "lake"}, {}) == "delta"
+    assert where({}, workspace) == "databricks"
+    assert where({"--delta-path": "lake", "--destination": "databricks"}, workspace) == "databricks"
+    assert where({"--delta-path": "lake", "--destination": "delta"}, workspace) == "delta"
+    assert where({"--delta-path": "lake"}, {"DATABRICKS_TOKEN": TOKEN}) == "delta"
+
+
+def test_both_a_folder_and_a_workspace_need_a_word() -> None:
+    resolved = resolve(Sources({"--sqlite": "x.db", "--delta-path": "lake"}, WORKSPACE | {"DATABRICKS_TOKEN": TOKEN}))
+    assert [fault.text for fault in resolved.faults] == [
+        "delta_path is given, and a workspace too: say where rows go (destination: delta or databricks), or take one "
+        "of them out"
+    ]
+
+
+def test_a_workspace_that_is_wanted_and_not_there_is_a_fault() -> None:
+    resolved = resolve(Sources({"--sqlite": "x.db", "--destination": "databricks"}, {}))
+    assert [fault.text.split(" (")[0] for fault in resolved.faults] == [
+        "no databricks_host", "no databricks_http_path", "no databricks_database",
+        "no way to authenticate: set DATABRICKS_TOKEN, databricks_token_file, DATABRICKS_CLIENT_ID with "
+        "DATABRICKS_CLIENT_SECRET, or DATABRICKS_CONFIG_PROFILE",
+    ]  # fmt: skip

@@ -24,8 +24,12 @@ class Limits:
     max_delay: timedelta = timedelta(0)
 
     def due(self, rows: int, waiting: timedelta) -> bool:
-        """Tell whether so many rows, the oldest of them claimed so long ago, are to be loaded."""
-        return waiting >= self.max_delay or (self.min_rows is not None and rows >= self.min_rows)
+        """Tell whether so many rows, the oldest of them claimed so long ago, are to be loaded.
+
+        A time before now is that of a clock that was set back.
+        """
+        waits = timedelta(0) <= waiting < self.max_delay
+        return not waits or (self.min_rows is not None and rows >= self.min_rows)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ them: two rows with a key differ in it. A statement that is sent again does noth
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from databricks_uploader.destinations.databricks import statements
 from databricks_uploader.destinations.databricks.rows import Rows, pieces
-from databricks_uploader.destinations.databricks.target import Statements, WorkspaceTable
+from databricks_uploader.destinations.databricks.target import EPOCH, Statements, WorkspaceTable
 from databricks_uploader.errors import PermanentError, StateError, TransientError
 from databricks_uploader.model.claim import SEQUENCE_BITS, Claim, Head, Identity
 from databricks_uploader.model.table import LINEAGE, Column
@@ -76,20 +77,23 @@ class ByMerge(WorkspaceTable):
                 self._statements().execute(statements.merge(self._name, rows.query, condition, columns))
 
     def prove(self, claims: Sequence[Claim]) -> None:
-        """Count the rows of the claims in the table. Raises StateError where there are more than we made."""
+        """Count the rows of the claims in the table. Raises StateError where some are not those that we claimed."""
         if not self._has_lineage():
             for claim in claims:
                 self._prove_equal(claim)
             return
         asked = statements.counted_claims(self._name, [claim.batch_id for claim in claims])
-        found = {row["batch"]: row["n"] for row in self._statements().query(asked)}
+        found = {row["batch"]: row for row in self._statements().query(asked)}
         for claim in claims:
-            there = found.get(claim.batch_id, 0)
-            if there > claim.counts.loaded:
+            row = found.get(claim.batch_id)
+            there = row["n"] if row else 0
+            claimed_at = (claim.claimed_at - EPOCH) // timedelta(microseconds=1)
+            if row and (there > claim.counts.loaded or {row["first"], row["last"]} != {claimed_at}):
                 raise StateError(
-                    f"the table holds {there:,} rows of claim {claim.sequence}, which has {claim.counts.loaded:,}: "
-                    "another uploader runs with a copy of this state",
-                    hint="stop it; then run `databricks-uploader state rebuild` here",
+                    f"the table holds other rows of claim {claim.sequence} than those that were claimed here: another "
+                    "uploader runs with a copy of this state",
+                    hint="stop it; then run `databricks-uploader state rebuild` here, or `state reset` and give this "
+                    "node another --node-id",
                 )
             if there < claim.counts.loaded:
                 raise _not_there(claim, there)

@@ -5,7 +5,7 @@ told to come back in a second, and lets errors of urllib3 out. Here it never sen
 that comes here may be sent again, and is, by the loop or, while the compute starts, by `Session`.
 """
 
-import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
@@ -44,13 +44,9 @@ _NEVER_AGAIN = {
 }
 _LONGEST_START_S = 600.0
 _LONGEST_PAUSE_S = 5.0
+_LONGEST_STATEMENT_S = 3_600.0
 _ASKED_AGAIN_AFTER_S = (0.2, 1.0, 3.0)
 """The pauses between attempts to ask how a statement goes."""
-
-for name in ("databricks.sql", "urllib3"):
-    # What they say of errors is said by ours; they would write to standard error where nobody configured them.
-    logging.getLogger(name).addHandler(logging.NullHandler())
-    logging.getLogger(name).propagate = False
 
 
 class Session:
@@ -117,7 +113,7 @@ class Session:
         self._wait_for(cursor)
 
     def _wait_for(self, cursor: Cursor) -> None:
-        pause_s = 0.02
+        pause_s, until_s = 0.02, time.monotonic() + _LONGEST_STATEMENT_S
         while True:
             state = self._state(cursor)
             if state == "SUCCEEDED":
@@ -125,6 +121,9 @@ class Session:
             if state not in {"PENDING", "RUNNING"}:
                 what = f"the statement was {state.lower()} at {self._workspace.host}"
                 raise TransientError(what, hint=OTHERWISE.hint)
+            if time.monotonic() > until_s:
+                self._cancel(cursor)
+                raise TransientError(f"a statement took over an hour at {self._workspace.host}", hint=OTHERWISE.hint)
             self._clock.wait(pause_s)
             pause_s = min(2 * pause_s, 1.0)
 

@@ -68,10 +68,13 @@ def equal_row(columns: Sequence[Column], within: str) -> str:
 
 
 def counted_claims(target: str, batches: Sequence[int]) -> str:
-    """Count the rows of claims."""
+    """Count the rows of claims, and ask for the times in µs since 1970 at which they say they were claimed."""
     listed = ", ".join(map(str, batches))
     name = quoted(BATCH)
-    return f"SELECT {name} AS batch, count(*) AS n FROM {target} WHERE {name} IN ({listed}) GROUP BY {name}"
+    return (
+        f"SELECT {name} AS batch, count(*) AS n, unix_micros(min(`_loaded_at`)) AS first, "
+        f"unix_micros(max(`_loaded_at`)) AS last FROM {target} WHERE {name} IN ({listed}) GROUP BY {name}"
+    )
 
 
 def newest_of_owner(target: str, owner: int) -> str:

@@ -12,7 +12,7 @@ from databricks_uploader.model.table import LINEAGE, Column, TableSchema, Target
 from databricks_uploader.model.workspace import Workspace, quoted
 from databricks_uploader.ports import LastRow
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DELTA_NAMES = {"bigint": "long", "int": "integer", "smallint": "short", "tinyint": "byte"}
 _HIVE = "hive_metastore"
 
@@ -80,7 +80,7 @@ class WorkspaceTable:
         row = self._one(statements.last_row(self._name, batch, timestamp_column))
         if row["row_key"] is None:
             return None
-        time = None if row["micros"] is None else _EPOCH + timedelta(microseconds=row["micros"])
+        time = None if row["micros"] is None else EPOCH + timedelta(microseconds=row["micros"])
         return LastRow(row["row_key"], row["incarnation"], time)
 
     def close(self) -> None:
