@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support import program
+from tests.support import program, values
 
 from databricks_uploader.settings.model import GROUPS, KEYS, Key
 from databricks_uploader.settings.schema import FILE_NAME, schema
@@ -18,6 +18,7 @@ PRODUCT = Path(__file__).parents[2]
 DOCS = PRODUCT.parent / "docs"
 SETTINGS = DOCS / "configuration.md"
 FAULTS = DOCS / "configuration-faults.md"
+TYPES = DOCS / "types.md"
 SCHEMA = PRODUCT / FILE_NAME
 
 _TABLE = re.compile(
@@ -117,6 +118,8 @@ def main() -> None:
     SETTINGS.write_text(with_table(SETTINGS.read_text()))
     SCHEMA.write_text(schema_text())
     FAULTS.write_text(_written_anew(FAULTS.read_text()))
+    with TemporaryDirectory() as folder:
+        TYPES.write_text(values.written_anew(TYPES.read_text(), Path(folder)))
 
 
 if __name__ == "__main__":

@@ -156,9 +156,9 @@ def _floating(stored: Stored, kind: str, exact: Fraction | None) -> Arrives | st
         return f"outside the range of {kind.upper()}"
     if abs(arrives) == float("inf"):
         return f"outside the range of {kind.upper()}"
-    if kind == "float":
-        return Arrives(arrives, Fraction(arrives) != (Fraction(stored.value) if stored.kind == "integer" else number))
-    return Arrives(number, stored.kind != "real" and _fraction(repr(number)) != exact and Fraction(number) != exact)
+    shortest = _fraction(repr(number)) if stored.kind == "text" else None
+    told = stored.kind == "real" or exact in (Fraction(number), shortest)
+    return Arrives(arrives, not told or arrives != number)
 
 
 def _fraction(text: str) -> Fraction | None:

@@ -164,14 +164,17 @@ def _double(value: int | float | Decimal) -> Outcome:
 
 
 def _single(value: int | float | Decimal) -> Outcome:
-    number = float(value)
+    double = _double(value)
+    if isinstance(double, str):
+        return "outside the range of FLOAT"
+    number = float(str(double.value))
     try:
         (single,) = struct.unpack("f", struct.pack("f", number))
     except OverflowError:
         single = math.inf
-    if math.isinf(single) and not _infinite(value):
+    if math.isinf(single) and not math.isinf(number):
         return "outside the range of FLOAT"
-    return Fit(single, altered=single != (value if isinstance(value, int) else number))
+    return Fit(single, altered=double.altered or single != number)
 
 
 def _decimal(target: Column) -> _Number:
