@@ -15,6 +15,9 @@ from databricks_uploader.model.quarantine import QuarantinedRow, Recent, check_b
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.ports import Altered, Clock, Lineage, Ports, Units
 
+ALONE = 8 << 20
+"""A page of more bytes, a row or two, is a claim of its own: no other page is in memory beside it."""
+
 
 def next_lineage(identity: Identity, position: Position, clock: Clock) -> Lineage:
     """Return what every row of the next claim carries."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
-from databricks_uploader.claiming import Apart, apart, claim_of, next_lineage
+from databricks_uploader.claiming import ALONE, Apart, apart, claim_of, next_lineage
 from databricks_uploader.drift import columns_now
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
 from databricks_uploader.fill_by_time import fill_by_time
@@ -100,9 +100,12 @@ class _Seen:
 
     def until(self, limits: Limits, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
+            if self.rows and page.size > ALONE:
+                self.last = False
+                return
             self._add(page)
             yield page
-            if self.rows >= limits.span_rows or self.size >= limits.span_bytes:
+            if self.rows >= limits.span_rows or self.size >= limits.span_bytes or page.size > ALONE:
                 return
 
     def _add(self, page: Page) -> None:

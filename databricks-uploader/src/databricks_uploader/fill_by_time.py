@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from databricks_uploader.claiming import Apart, apart, claim_of, next_lineage
+from databricks_uploader.claiming import ALONE, Apart, apart, claim_of, next_lineage
 from databricks_uploader.events import Claimed, Tell
 from databricks_uploader.model.claim import Span
 from databricks_uploader.model.columns import Pair, columns_of
@@ -93,7 +93,8 @@ class _New:
                 self.seen |= {fingerprints[i]: times[i] for i in new}
                 self._size += page.size * len(new) // page.rows
                 yield picked.columns
-            if self.claimed >= self.limits.span_rows or self._size >= self.limits.span_bytes:
+            full = self.claimed >= self.limits.span_rows or self._size >= self.limits.span_bytes
+            if full or page.size > ALONE:
                 self.limited = not page.last
                 return
 

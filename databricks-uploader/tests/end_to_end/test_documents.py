@@ -7,7 +7,7 @@ from pathlib import Path
 import fastjsonschema
 import pytest
 import yaml
-from tests.support import documents, program
+from tests.support import documents, program, values
 
 from databricks_uploader.settings.model import KEYS
 from databricks_uploader.settings.resolve import Sources, resolve
@@ -36,6 +36,11 @@ def test_the_table_of_settings_is_that_of_the_model() -> None:
 def test_the_table_of_errors_is_that_of_the_program() -> None:
     text = documents.DATABRICKS.read_text()
     assert documents.with_errors(text) == text
+
+
+def test_the_tables_of_types_say_what_the_source_gives(tmp_path: Path) -> None:
+    text = documents.TYPES.read_text()
+    assert values.written_anew(text, tmp_path) == text
 
 
 def test_the_schema_is_that_of_the_model_and_what_the_command_prints() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support import program
+from tests.support import program, values
 
 from databricks_uploader.destinations.databricks.errors import MEANINGS, OTHERWISE
 from databricks_uploader.settings.model import GROUPS, KEYS, Key
@@ -20,6 +20,7 @@ DOCS = PRODUCT.parent / "docs"
 SETTINGS = DOCS / "configuration.md"
 FAULTS = DOCS / "configuration-faults.md"
 DATABRICKS = DOCS / "databricks.md"
+TYPES = DOCS / "types.md"
 SCHEMA = PRODUCT / FILE_NAME
 
 _TABLE = re.compile(
@@ -143,6 +144,8 @@ def main() -> None:
     DATABRICKS.write_text(with_errors(DATABRICKS.read_text()))
     SCHEMA.write_text(schema_text())
     FAULTS.write_text(_written_anew(FAULTS.read_text()))
+    with TemporaryDirectory() as folder:
+        TYPES.write_text(values.written_anew(TYPES.read_text(), Path(folder)))
 
 
 if __name__ == "__main__":

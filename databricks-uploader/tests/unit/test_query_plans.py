@@ -104,7 +104,7 @@ def statements(table: SourceTable) -> Mapping[str, tuple[str, str]]:
 
 
 def _page(plan: Plan, rows: str) -> str:
-    (select,) = plan.pages(plan.selected, rows)
+    (select,) = plan.pages(plan.selected(plan.ways), rows)
     return select
 
 

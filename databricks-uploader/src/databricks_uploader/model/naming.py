@@ -12,6 +12,7 @@ from databricks_uploader.model.table import LINEAGE
 
 _REFUSED = re.compile(r"[ ,;{}()\n\t=]|%(?=[0-9A-Fa-f]{2})")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_ANY = re.compile(r".", re.DOTALL)
 EMPTY = "%00"
 
 
@@ -19,7 +20,8 @@ def target_names(names: Iterable[str]) -> Mapping[str, str]:
     """Return the target name of each source name: the same, or with some characters percent-encoded.
 
     Encoded are: characters that Delta refuses, and `%` where it would be taken for such; the underscore that begins
-    the name of a lineage column; and all that is not ASCII in a name that Delta can't tell from one before it.
+    the name of a lineage column; and all that is not ASCII in a name that Delta can't tell from one before it; of `ss`
+    after `ß`, all there is.
     """
     chosen: dict[str, str] = {}
     taken: set[str] = set()
@@ -29,6 +31,8 @@ def target_names(names: Iterable[str]) -> Mapping[str, str]:
             written = f"%5F{written[1:]}"
         if written.casefold() in taken:
             written = _NOT_ASCII.sub(_encoded, written)
+        if written.casefold() in taken:
+            written = _ANY.sub(_encoded, name)
         taken.add(written.casefold())
         chosen[name] = written
     return chosen

@@ -27,7 +27,7 @@ from databricks_uploader.source.diagnosis import damaged
 from databricks_uploader.source.order import within
 from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import value_forms
-from databricks_uploader.source.rows import Raw, Rows, Unfit, values_of
+from databricks_uploader.source.rows import Raw, Rows, Unfit, size_of, values_of
 from databricks_uploader.source.typed import Way, way
 
 MOST_TIES = 65_536
@@ -169,15 +169,14 @@ class Sweep:
             if read is None:
                 return None
             times = self._times(read.raw)
-            if times is None:
-                continue
-            reasons = {i: {self.time.name: time} for i, time in enumerate(times) if isinstance(time, str)}
-            if self.rows.sorted_out(read.raw, _counted(1, read.count), reasons) is not None:
+            reasons = {i: {self.time.name: time} for i, time in enumerate(times or ()) if isinstance(time, str)}
+            if times is not None and self.rows.sorted_out(read.raw, _counted(1, read.count), reasons) is not None:
                 break
+            del read  # rows may be wide
         told = self.rows.telling(read.raw)(0, read.count)
         page = TimedPage(
             [(None if isinstance(time, str) else time, values) for time, values in zip(times, told, strict=True)],
-            sum(array.nbytes for array in read.raw.values()),
+            size_of(read.raw),
             read.last,
             partial(self._only, read.raw, reasons),
             away,
@@ -198,8 +197,10 @@ class Sweep:
 
     def _only(self, raw: Raw, reasons: Unfit, indices: Sequence[int], first: int) -> Picked:
         """Return some of the rows, numbered from `first` on."""
-        chosen = Array(list(indices), DataType.uint32())
-        some = {expression: take(array, chosen) for expression, array in raw.items()}
+        some = raw
+        if len(indices) < len(raw[self.rows.plan.key]):
+            chosen = Array(list(indices), DataType.uint32())
+            some = {expression: take(array, chosen) for expression, array in raw.items()}
         unfit = {new: reasons[old] for new, old in enumerate(indices) if old in reasons}
         sorted_out = self.rows.sorted_out(some, _counted(first, len(indices)), unfit)
         if sorted_out is None:

@@ -19,7 +19,7 @@ from databricks_uploader.model import times
 from databricks_uploader.model.quarantine import RawValue, Undecodable, storage_class
 from databricks_uploader.model.table import Column, DeltaType
 from databricks_uploader.model.times import Unit
-from databricks_uploader.source.typed import FLOATS, INTEGERS, TIMES, UTC, arrow
+from databricks_uploader.source.typed import FLOATS, INTEGERS, TIMES, UTC, ZONES_END, arrow
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (wall clock times, without a zone)
 _DAY = 86_400_000_000
@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
 """What SQLite takes for a number in text (https://sqlite.org/lang_expr.html, "Literal Values"), with a sign."""
 _TIME = re.compile(
     r"\s*(?P<date>\d{4}-\d\d-\d\d)(?:[Tt ](?P<clock>(?:[01]\d|2[0-3]):[0-5]\d)"
-    r"(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?\s*(?P<zone>[Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?\s*",
+    r"(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?\s*(?P<zone>[Zz]|UTC|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?\s*",
     re.ASCII,
 )
 """ISO 8601 as programs write it, further than Arrow reads it: without seconds, with blanks or a comma."""
@@ -158,18 +158,23 @@ def _double(value: int | float | Decimal) -> Outcome:
     number = float(value)
     if math.isinf(number) and not isinstance(value, float):
         return "outside the range of DOUBLE"
+    if isinstance(value, Decimal):
+        return Fit(number, altered=value not in (Decimal(number), Decimal(repr(number))))
     return Fit(number, altered=isinstance(value, int) and int(number) != value)
 
 
 def _single(value: int | float | Decimal) -> Outcome:
-    number = float(value)
+    double = _double(value)
+    if isinstance(double, str):
+        return "outside the range of FLOAT"
+    number = float(str(double.value))
     try:
         (single,) = struct.unpack("f", struct.pack("f", number))
     except OverflowError:
+        single = math.inf
+    if math.isinf(single) and not math.isinf(number):
         return "outside the range of FLOAT"
-    if math.isinf(number) and not isinstance(value, float):
-        return "outside the range of FLOAT"
-    return Fit(single, altered=single != (value if isinstance(value, int) else number))
+    return Fit(single, altered=double.altered or single != number)
 
 
 def _decimal(target: Column) -> _Number:
@@ -217,7 +222,7 @@ def _time(target: Column, unit: Unit | None, zone: str, texts: Sequence[RawValue
         if not times.EARLIEST <= found.microseconds <= times.LATEST:
             return "outside the years 1 to 9999"
         if target.kind is DeltaType.DATE:
-            return Fit(found.microseconds // _DAY, altered=found.microseconds % _DAY != 0)
+            return Fit(found.microseconds // _DAY, altered=found.cut or found.microseconds % _DAY != 0)
         return Fit(found.microseconds, altered=found.cut)
 
     return converted
@@ -238,21 +243,27 @@ def _instants(texts: Sequence[str], local: str) -> Mapping[str, _Instant | None]
     read = list(
         Array(distinct, DataType.utf8()).cast(DataType.timestamp("us", tz=local)).cast(DataType.int64()).to_pylist()
     )
-    # Arrow tells only in nanoseconds what microseconds can't hold, and those only from 1677 to 2262.
+    seen = [_seen(text) for text in distinct]
     return {
-        text: _parsed(text, local) if moment is None else _Instant(moment, *_seen(text))
-        for text, moment in zip(distinct, read, strict=True)
+        text: _parsed(text, local)
+        if moment is None or (moment >= ZONES_END and local != UTC and not zoned)
+        else _Instant(moment, cut, zoned)
+        for text, moment, (cut, zoned) in zip(distinct, read, seen, strict=True)
     }
 
 
-_FRACTION = re.compile(r"\.(\d+)")
-_ZONED = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?\s*\S")
+_CLOCK = re.compile(r"\d\d:?\d\d:?\d\d(?:\.(\d+))?(.*)", re.ASCII)
 
 
 def _seen(text: str) -> tuple[bool, bool]:
-    """Tell whether a text has digits behind its microseconds, and whether it names a zone."""
-    fraction = _FRACTION.search(text)
-    return fraction is not None and bool(fraction[1][6:].strip("0")), _ZONED.search(text) is not None
+    """Tell of a text that Arrow reads whether it has nanoseconds, and whether it names a zone."""
+    clock = _CLOCK.match(text, len("2026-01-01T"))
+    return (False, False) if clock is None else (_nanoseconds(clock[1] or ""), bool(clock[2].strip()))
+
+
+def _nanoseconds(fraction: str) -> bool:
+    """Tell whether there are nanoseconds in a fraction of a second; Arrow reads no digit behind them."""
+    return bool(fraction[6:9].strip("0"))
 
 
 def _parsed(text: str, local: str) -> _Instant | None:
@@ -273,7 +284,7 @@ def _parsed(text: str, local: str) -> _Instant | None:
             return None
         naive = shifted
     moment = (naive - _EPOCH) // timedelta(microseconds=1) + int(f"{fraction[:6]:0<6}")
-    return _Instant(moment - _offset(zone), bool(fraction[6:].strip("0")), zone is not None)
+    return _Instant(moment - _offset(zone), _nanoseconds(fraction), zone is not None)
 
 
 def _in_zone(naive: datetime, zone: ZoneInfo) -> datetime | None:

@@ -18,7 +18,7 @@ from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import Connection
 from databricks_uploader.source.diagnosis import damaged
 from databricks_uploader.source.order import in_order
-from databricks_uploader.source.rows import Raw, Rows, SortedOut, only
+from databricks_uploader.source.rows import Raw, Rows, SortedOut, only, size_of
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Reader:
 
         look, read = self.rows.connection.consistent(both)
         while read is not None and (sorted_out := self._sorted_out(read)) is None:
+            del read  # rows may be wide
             look, read = self.rows.connection.consistent(both)
         if read is None or sorted_out is None:
             return Reading(look, iter(()))
@@ -104,13 +105,13 @@ class Reader:
             limit = self.size.next_rows(page.rows, page.size)
             ((newest, values),) = page.tail(1)
             same = plans.still(self.rows.table, self.rows.told_by, newest, values)
-            following = self._read(partial(self._following, page.up_to, limit, same))
+            following = self._next(page.up_to, partial(self._following, page.up_to, limit, same))
             if following is None:
                 return
-            yield (page := self._following_page(page.up_to, *following))
+            yield (page := following)
 
-    def _read(self, once: Callable[[], _Read | None]) -> tuple[_Read, SortedOut] | None:
-        """Read rows, and again where they must be read more exactly."""
+    def _next(self, after: int, once: Callable[[], _Read | None]) -> Page | None:
+        """Read a page, and again where it must be read more exactly."""
         while True:
             began_s = monotonic()
             read = self.rows.connection.consistent(once)
@@ -119,7 +120,8 @@ class Reader:
             if read is None:
                 return None
             if sorted_out is not None:
-                return read, sorted_out
+                return self._following_page(after, read, sorted_out)
+            del read  # rows may be wide
 
     def _look(self, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look:
         connection, plan, table = self.rows.connection, self.rows.plan, self.rows.table
@@ -175,6 +177,11 @@ class Reader:
             start = max(0, len(keys) - count)
             return list(zip(list(keys.slice(start).to_pylist()), tail(start, len(keys)), strict=True))
 
+        def of_wide(count: int, all_rows: Sequence[tuple[int, Values]]) -> Sequence[tuple[int, Values]]:
+            return all_rows[-count:]
+
+        # Any column keeps all that were read with it in memory.
+        wide = size_of(read.raw) > 2 * self.size.size
         return Page(
             sorted_out.columns,
             rows=len(keys),
@@ -184,7 +191,7 @@ class Reader:
             last=read.last,
             absent=(),
             absent_more=0,
-            tail=newest,
+            tail=partial(of_wide, all_rows=newest(len(keys))) if wide else newest,
             altered=sorted_out.altered,
             quarantined=sorted_out.quarantined,
             units=dict(self.rows.units),

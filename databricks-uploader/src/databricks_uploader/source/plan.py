@@ -34,11 +34,10 @@ class Plan:
         """The FROM of the table, called t."""
         return f"FROM {quoted(self.table.name)} t"
 
-    @cached_property
-    def selected(self) -> Mapping[str, str]:
-        """The expressions of a page, each with a literal of its type: the key, the columns, what the driver hides."""
-        guards = {way.guard: "0" for way in self.ways if way.guard is not None}
-        return {self.key: "0"} | {way.expression: way.literal for way in self.ways} | guards
+    def selected(self, ways: Sequence[Way]) -> Mapping[str, str]:
+        """Return expressions of a page, each with a literal of its type: the key, columns, what the driver hides."""
+        guards = {way.guard: "0" for way in ways if way.guard is not None}
+        return {self.key: "0"} | {way.expression: way.literal for way in ways} | guards
 
     def end(self, after: int | None, limit: int, same: str = "1") -> str:
         """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`."""

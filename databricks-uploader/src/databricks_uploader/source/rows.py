@@ -23,6 +23,7 @@ from databricks_uploader.source.plan import Plan, expression, value_forms, witne
 from databricks_uploader.source.typed import TIMES, Typed, arrow, way
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SMALL = 1 << 20
 Unfit = Mapping[int, Mapping[str, str]]
 Raw = Mapping[str, Array]
 """Rows as they are read: an array for each expression that was selected."""
@@ -69,7 +70,9 @@ class Rows:
 
     def read(self, rows: str, at_most: int, more: Mapping[str, str] = MappingProxyType({})) -> Raw:
         """Read rows (FROM and WHERE), all in one transaction; `more`: other expressions, each with a literal."""
-        selected = {**more, **self._exact_forms(), **self._witnessed(), **self.plan.selected}
+        ways = zip(self.pairs, self.plan.ways, strict=True)
+        fast = self.plan.selected([way for pair, way in ways if pair.source.name not in self.exactly])
+        selected = {**more, **self._exact_forms(), **self._witnessed(), **fast}
         found: dict[str, Array] = {}
         for select in self.plan.pages(selected, rows):
             batch = self.connection.read(select, at_most=at_most + 1).slice(1)
@@ -135,7 +138,7 @@ class Rows:
         for pair in self.pairs:
             fits = fitting.get(pair.source.name)
             if fits is None:
-                columns.append(typed[pair.source.name].column)
+                columns.append(_by_itself(typed[pair.source.name].column))
                 continue
             there = [fit for i in kept if (fit := fits[i]) is not None]
             columns.append(exact.column(pair.target, [fit.value for fit in there]))
@@ -199,7 +202,7 @@ class Rows:
 
     def _witnessed(self) -> Mapping[str, str]:
         forms = [self._witness_forms(name) or {expression(self.table, name): "''"} for name in self.told_by]
-        return {form: literal for each in forms for form, literal in each.items() if form not in self.plan.selected}
+        return {form: literal for each in forms for form, literal in each.items()}
 
     def _told(self, raw: Raw, name: str) -> Callable[[int, int], Sequence[Witnessed]]:
         """Return what gives the witness values of one column; it keeps no other column in memory."""
@@ -237,6 +240,11 @@ def values_of(forms: Sequence[Array]) -> list[RawValue]:
     return [None if kind == "null" else of_class[kind][i] for i, kind in enumerate(classes.to_pylist())]
 
 
+def size_of(raw: Raw) -> int:
+    """Return the bytes in memory."""
+    return sum(array.nbytes for array in raw.values())
+
+
 def only(values: Sequence[Witnessed]) -> Witnessed:
     """Return the value that is there."""
     return next((value for value in values if value is not None), None)
@@ -258,6 +266,11 @@ def _decoded(data: bytes) -> str | Undecodable:
 
 def _indices(rows: Sequence[int]) -> Array:
     return Array(rows, DataType.uint32())
+
+
+def _by_itself(column: Array) -> Array:
+    """Return a column in memory of its own; else it would keep all columns of the page there, wide ones too."""
+    return column if column.nbytes > _SMALL else take(column, _indices(range(len(column))))
 
 
 def _newest(column: Array) -> datetime | None:

@@ -21,9 +21,11 @@ from databricks_uploader.model.times import Unit
 from databricks_uploader.source.connection import identifier
 
 UTC = "UTC"
-_LARGEST_EXACT = 2.0**53
-"""Integers up to this one are doubles."""
+_LARGEST_EXACT = 2.0**53 - 1
+"""Integers up to this one are doubles, and no other integer becomes the same double."""
 _LARGEST_SINGLE = 3.4028234663852886e38
+ZONES_END = 4_102_358_400_000_000
+"""2099-12-31 in µs since 1970: Arrow knows no summer time of later years."""
 _BLOB = 1 << 20
 """What a guard counts a BLOB as: more than a page has rows."""
 _ARROW = {
@@ -46,6 +48,7 @@ _LARGEST_NUMBER = {
     Unit.JULIAN_DAY: 5_373_484,
 }
 """The year 9999 in each unit, as far as it goes."""
+_DAY = 86_400_000_000
 INTEGERS = (DeltaType.BYTE, DeltaType.SHORT, DeltaType.INTEGER, DeltaType.LONG)
 FLOATS = (DeltaType.FLOAT, DeltaType.DOUBLE)
 TIMES = (DeltaType.DATE, DeltaType.TIMESTAMP, DeltaType.TIMESTAMP_NTZ)
@@ -179,10 +182,12 @@ def _times_as_text(target: Column, zone: str, column: Array) -> Typed | None:
     if parsed.null_count != column.null_count:
         return None
     nanoseconds = parsed.cast(DataType.int64())
-    rest = _other_than_zero(rem(nanoseconds, _number(1_000)))
-    if rest and not _within(nanoseconds, 0, 2**63 - 1):
+    if zone != UTC and not _within(nanoseconds, -(2**63), ZONES_END * 1_000):
+        return None
+    altered = _cut(target, nanoseconds)
+    if altered and not _within(nanoseconds, 0, 2**63 - 1):
         return None  # Arrow cuts towards zero
-    return _moments(target, div(nanoseconds, _number(1_000)), rest)
+    return _moments(target, div(nanoseconds, _number(1_000)), altered)
 
 
 def _times_as_numbers(target: Column, unit: Unit, zone: str, read: DataType, column: Array) -> Typed | None:
@@ -192,23 +197,28 @@ def _times_as_numbers(target: Column, unit: Unit, zone: str, read: DataType, col
         return None
     whole = column.type == DataType.int64()
     if unit is Unit.NANOSECONDS:
-        thousand = _number(1_000)
         # As REAL, integers among them would have lost digits.
-        return _moments(target, div(column, thousand), _other_than_zero(rem(column, thousand))) if whole else None
+        return _moments(target, div(column, _number(1_000)), _cut(target, column)) if whole else None
     if unit is Unit.JULIAN_DAY:
         milliseconds = _rounded(mul(column.cast(DataType.float64()), _real(float(times.DAY_MS))))
-        return _moments(target, mul(sub(milliseconds, _number(times.JULIAN_EPOCH_MS)), _number(1_000)), 0)
+        return _moments(target, mul(sub(milliseconds, _number(times.JULIAN_EPOCH_MS)), _number(1_000)))
     factor = times.FACTOR[unit]
     moments = mul(column, _number(factor)) if whole else _rounded(mul(column, _real(float(factor))))
-    return _moments(target, moments, 0)
+    return _moments(target, moments)
 
 
-def _moments(target: Column, microseconds: Array, altered: int) -> Typed | None:
+def _cut(target: Column, nanoseconds: Array) -> int:
+    """Return how many times tell more than the target holds."""
+    held = 1_000 * _DAY if target.kind is DeltaType.DATE else 1_000
+    return _other_than_zero(rem(nanoseconds, _number(held)))
+
+
+def _moments(target: Column, microseconds: Array, altered: int = 0) -> Typed | None:
     if not _within(microseconds, times.EARLIEST, times.LATEST):
         return None
     if target.kind is not DeltaType.DATE:
         return Typed(microseconds.cast(arrow(target)), altered)
-    altered = _other_than_zero(rem(microseconds, _number(86_400_000_000)))
+    altered = altered or _other_than_zero(rem(microseconds, _number(_DAY)))
     return Typed(microseconds.cast(_ARROW[DeltaType.TIMESTAMP]).cast(arrow(target)), altered)
 
 

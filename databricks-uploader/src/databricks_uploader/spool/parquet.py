@@ -17,8 +17,10 @@ from databricks_uploader.model.table import ROW, DeltaType, TableSchema
 from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool.statistics import Gathered, constant, zulu
 
-_ROW_GROUP_ROWS = 32_768  # 65,536 took the whole process over 150 MB
-_COMPRESSION = "zstd(1)"
+_ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 32_768, 16 << 20
+"""The writer holds a row group in memory; 65,536 rows took the whole process over 150 MB."""
+_WIDE = 24 << 20
+"""Of a row of more bytes, the writer holds five copies; three of them without compression, and with dictionaries."""
 _NO_DICTIONARY = {
     DeltaType.LONG, DeltaType.FLOAT, DeltaType.DOUBLE, DeltaType.TIMESTAMP, DeltaType.TIMESTAMP_NTZ, DeltaType.BINARY,
 }  # fmt: skip
@@ -47,12 +49,13 @@ def write(path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lin
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
         output = _Output(raw)
         complete = _Batches(batches, lineage, gathered, output)
-        plain = [c.name for c in (*columns.columns, ROW) if c.kind in _NO_DICTIONARY]
+        wide = complete.bytes_per_row > _WIDE
+        plain = [c.name for c in (*columns.columns, ROW) if c.kind in _NO_DICTIONARY and not wide]
         write_parquet(
             RecordBatchReader.from_batches(complete.schema, iter(complete)),
             cast("IO[bytes]", output),
-            compression=_COMPRESSION,
-            max_row_group_size=_ROW_GROUP_ROWS,
+            compression="uncompressed" if wide else "zstd(1)",
+            max_row_group_size=max(1, min(_ROW_GROUP_ROWS, _ROW_GROUP_BYTES // complete.bytes_per_row)),
             column_dictionary_enabled=dict.fromkeys(plain, False),
         )
         if output.failure is not None:
@@ -83,7 +86,9 @@ class _Batches:
         self._repeated: list[Array] = []
         self._first = next(batches)
         self.rows = 0
-        fields = RecordBatch.from_arrow(self._first).schema
+        first = RecordBatch.from_arrow(self._first)
+        self.bytes_per_row = max(1, first.nbytes // max(1, first.num_rows))
+        fields = first.schema
         *own, row = (fields.field(i) for i in range(len(fields)))
         added = [Field(name, kind, nullable=False) for name, (kind, _) in self._constants]
         self.schema = Schema([*own, *added, row])
