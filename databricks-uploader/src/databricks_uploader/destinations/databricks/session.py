@@ -176,11 +176,11 @@ class Session:
 
 
 def _ours(doing: str, error: Exception) -> UploaderError:
+    for cause in error.args:
+        if isinstance(cause, UploaderError):  # there was no token for the request
+            return cause
+        # What cut the connection, where it was not to be tried again; without it, an answer said: not now.
+        if isinstance(cause, MaxRetryDurationError) and cause.__context__ is not None:
+            return error_of(doing, str(cause.__context__))
     status = http_status(error.context) if isinstance(error, ConnectorError) else 0
-    return error_of(doing, str(_cut(error) or error), status)
-
-
-def _cut(error: Exception) -> BaseException | None:
-    """Return what cut the connection, where that is what was not to be tried again; None where an answer came."""
-    refused = (cause for cause in error.args if isinstance(cause, MaxRetryDurationError))
-    return next((cause.__context__ for cause in refused if cause.__context__ is not None), None)
+    return error_of(doing, str(error), status)
