@@ -357,6 +357,7 @@ class Tunnels:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.asked: list[str] = []
+        self._sockets = [self._listener]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
         return self
@@ -364,10 +365,13 @@ class Tunnels:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
+        for one in self._sockets:
+            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -377,6 +381,7 @@ class Tunnels:
                 self.asked.append(place)
                 host, _, port = place.rpartition(":")
                 server = socket.create_connection((host, int(port)))
+                self._sockets += [client, server]
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 for one, other in ((client, server), (server, client)):
                     self._threads.append(threading.Thread(target=_pass_on, args=(one, other), daemon=True))
@@ -384,7 +389,7 @@ class Tunnels:
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError), other:
+    with suppress(OSError):
         while data := one.recv(65_536):
             other.sendall(data)
         other.shutdown(socket.SHUT_RDWR)
