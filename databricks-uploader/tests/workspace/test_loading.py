@@ -252,11 +252,7 @@ def test_a_token_that_oauth_lent_is_replaced_when_it_expires_at_any_request(
     given = warehouse.service_principal("edge")
     credential = ClientCredentials(Https(Edge(warehouse).host), given.client_id, Secret(given.client_secret))
     node = make(volume=volume, credential=credential)
-    for rights, on in (
-        ("USE CATALOG", "CATALOG main"), ("USE SCHEMA", f"SCHEMA main.{node.edge.schema}"),
-        ("SELECT, MODIFY", f"TABLE main.{node.edge.schema}.raw_t"),
-        ("READ VOLUME, WRITE VOLUME", f"VOLUME main.{node.edge.schema}.files"),
-    ):  # fmt: skip
+    for rights, on in node.edge.rights("raw_t"):
         warehouse.grant(rights, on, to="edge")
     node.load()
     warehouse.faults.script(Fault(Place(), ExpireToken(), skip=request_number))
