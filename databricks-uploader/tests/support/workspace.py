@@ -101,6 +101,16 @@ class Edge:
         listed = f"{columns}, {LINEAGE}" if lineage else columns
         self.warehouse.sql(f"CREATE TABLE {self.catalog}.{self.schema}.{name} ({listed})")
 
+    def rights(self, table: str = "raw_readings") -> list[tuple[str, str]]:
+        """Return the rights that the uploader needs, each with what it is on: those of docs/databricks.md."""
+        place = f"{self.catalog}.{self.schema}"
+        return [
+            ("USE CATALOG", f"CATALOG {self.catalog}"),
+            ("USE SCHEMA", f"SCHEMA {place}"),
+            ("SELECT, MODIFY", f"TABLE {place}.{table}"),
+            ("READ VOLUME, WRITE VOLUME", f"VOLUME {place}.files"),
+        ]
+
     def drop(self) -> None:
         """Remove the schema with all that is in it."""
         self.warehouse.sql(f"DROP SCHEMA IF EXISTS {self.catalog}.{self.schema} CASCADE")

@@ -286,3 +286,10 @@ def test_a_damaged_table_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UploaderError) as raised:
         DeltaDestination(tmp_path / "raw_readings", IDENTITY).table()
     assert "\n" not in str(raised.value)
+
+
+def test_a_delta_table_is_not_created_where_that_is_not_wanted(tmp_path: Path) -> None:
+    destination = DeltaDestination(tmp_path / "t", IDENTITY, create_tables=False)
+    with pytest.raises(ConfigError, match="there is no table"):
+        destination.create(SCHEMA)
+    assert not (tmp_path / "t").exists()

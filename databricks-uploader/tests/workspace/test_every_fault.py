@@ -161,9 +161,14 @@ def print_table(capsys: pytest.CaptureFixture[str], way: str, loading: Loading) 
         print(f"\n{way}\n{loading.told()}")  # noqa: T201  (the table of outcomes is what one wants to see)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["volume", "MERGE"])
 def test_what_was_done_and_its_answer_lost_is_not_done_twice(start: Start, way: str) -> None:
     every_fault(start(*WAYS[way]), LOST)
+
+
+@pytest.mark.parametrize("effect", [LOST[0], pytest.param(LOST[2], marks=pytest.mark.long)], ids=str)
+def test_without_lineage_columns_nothing_is_done_twice_either(start: Start, effect: Effect) -> None:
+    every_fault(start(*WAYS["MERGE without lineage"]), (effect,))
 
 
 @pytest.mark.long

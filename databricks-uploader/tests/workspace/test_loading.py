@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,14 +23,18 @@ from tests.support.workspace import Edge
 from tests.support.writer import Writer
 
 from databricks_uploader.destinations.databricks.authentication import ClientCredentials, GivenToken
+from databricks_uploader.destinations.databricks.by_merge import ByMerge
 from databricks_uploader.destinations.databricks.https import Https
 from databricks_uploader.destinations.databricks.rows import pieces
+from databricks_uploader.destinations.databricks.session import Session
 from databricks_uploader.destinations.databricks.statements import equal_row, merge
 from databricks_uploader.errors import ConfigError, PermanentError, StateError, TransientError
 from databricks_uploader.events import Waiting
 from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.table import Column
+from databricks_uploader.model.workspace import Compute, HttpPath, Schema
 from databricks_uploader.ports import Destination
+from databricks_uploader.settings.credentials import TokenFile
 
 COLUMNS = "id BIGINT, ts TIMESTAMP, v BIGINT"
 CREATE = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, ts TEXT, v INTEGER)"
@@ -196,6 +201,26 @@ def test_a_table_that_was_made_anew_is_not_loaded(make: Make) -> None:
         node.node.upload()
 
 
+@pytest.mark.parametrize("schema", [Schema("hive_metastore", "edge"), Schema(None, "edge")], ids=str)
+def test_a_schema_of_the_old_metastore_or_of_the_default_catalog_will_do(
+    tmp_path: Path, writer: Writer, warehouse: Warehouse, schema: Schema
+) -> None:
+    catalog = schema.catalog or "main"
+    warehouse.sql(f"CREATE SCHEMA IF NOT EXISTS {catalog}.edge")
+    warehouse.sql(f"CREATE OR REPLACE TABLE {catalog}.edge.raw_t ({COLUMNS})")
+    edge = Edge(warehouse, clock=FakeClock())
+    workspace = replace(edge.workspace, http_path=HttpPath(warehouse.cluster_path, Compute.CLUSTER), schema=schema)
+    session = Session(workspace, edge.credential_of_admin(), edge.clock, edge.told.append)
+
+    def connect() -> Destination:
+        return ByMerge(lambda: session, workspace, IDENTITY, key=("id",), create_tables=False)
+
+    node = EdgeNode(tmp_path, writer, connect=connect)
+    node.write(CREATE, "INSERT INTO t (ts, v) VALUES ('2026-01-01T00:00:00Z', 1)")
+    node.upload()
+    assert warehouse.table(f"{catalog}.edge.raw_t").column("v").to_pylist() == [1]
+
+
 # ---------------------------------------------------------------------- who we are
 
 
@@ -227,16 +252,39 @@ def test_a_token_that_oauth_lent_is_replaced_when_it_expires_at_any_request(
     given = warehouse.service_principal("edge")
     credential = ClientCredentials(Https(Edge(warehouse).host), given.client_id, Secret(given.client_secret))
     node = make(volume=volume, credential=credential)
-    for rights, on in (
-        ("USE CATALOG", "CATALOG main"), ("USE SCHEMA", f"SCHEMA main.{node.edge.schema}"),
-        ("SELECT, MODIFY", f"TABLE main.{node.edge.schema}.raw_t"),
-        ("READ VOLUME, WRITE VOLUME", f"VOLUME main.{node.edge.schema}.files"),
-    ):  # fmt: skip
+    for rights, on in node.edge.rights("raw_t"):
         warehouse.grant(rights, on, to="edge")
     node.load()
     warehouse.faults.script(Fault(Place(), ExpireToken(), skip=request_number))
     node.load()
     assert node.equal()
+
+
+@pytest.mark.parametrize("volume", [True, False])
+def test_a_token_file_that_is_gone_is_told_as_that(make: Make, tmp_path: Path, *, volume: bool) -> None:
+    node = make(volume=volume, credential=GivenToken(lambda: TokenFile(tmp_path / "gone").token()))
+    node.add()
+    with pytest.raises(ConfigError, match="databricks_token_file names no file"):
+        node.node.upload()
+
+
+@pytest.mark.parametrize("volume", [True, False])
+def test_a_service_principal_without_rights_is_told_so(make: Make, warehouse: Warehouse, *, volume: bool) -> None:
+    given = warehouse.service_principal("stranger")
+    credential = ClientCredentials(Https(Edge(warehouse).host), given.client_id, Secret(given.client_secret))
+    node = make(volume=volume, credential=credential)
+    node.add()
+    with pytest.raises((PermanentError, ConfigError), match=r"a right is missing|may not see it"):
+        node.node.upload()
+
+
+def test_a_client_that_nobody_knows_is_a_fault_of_the_settings(make: Make, warehouse: Warehouse) -> None:
+    credential = ClientCredentials(Https(Edge(warehouse).host), "me", Secret("dose0123456789abcdef"))
+    node = make(volume=False, credential=credential)
+    node.add()
+    with pytest.raises(ConfigError, match="can't get a token for databricks_client_id") as told:
+        node.node.upload()
+    assert "dose0" not in f"{told.value}"
 
 
 @pytest.mark.parametrize("right", ["SELECT", "MODIFY"])
@@ -305,6 +353,7 @@ class Tunnels:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.asked: list[str] = []
+        self._sockets = [self._listener]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
         return self
@@ -312,10 +361,13 @@ class Tunnels:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
+        for one in self._sockets:
+            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -325,6 +377,7 @@ class Tunnels:
                 self.asked.append(place)
                 host, _, port = place.rpartition(":")
                 server = socket.create_connection((host, int(port)))
+                self._sockets += [client, server]
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 for one, other in ((client, server), (server, client)):
                     self._threads.append(threading.Thread(target=_pass_on, args=(one, other), daemon=True))
@@ -332,7 +385,7 @@ class Tunnels:
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError), other:
+    with suppress(OSError):
         while data := one.recv(65_536):
             other.sendall(data)
         other.shutdown(socket.SHUT_RDWR)

@@ -93,6 +93,29 @@ def test_once_ends_with_2_where_the_table_is_missing(tmp_path: Path, warehouse: 
     assert done.errors.count("\n") < 12
 
 
+@pytest.mark.parametrize("way", ["token file", "profile", "OAuth client"])
+def test_who_we_are_can_be_said_in_every_way(tmp_path: Path, warehouse: Warehouse, way: str) -> None:
+    edge = Edge(warehouse)
+    edge.create_table(lineage=True)
+    variables = edge.variables()
+    token = variables.pop("DATABRICKS_TOKEN")
+    if way == "token file":
+        (tmp_path / "token").write_text(token + "\n")
+        variables["DATABRICKS_TOKEN_FILE"] = str(tmp_path / "token")
+    elif way == "profile":
+        (tmp_path / "cfg").write_text(f"[plant]\nhost = https://{edge.host}/\ntoken = {token}\n")
+        (tmp_path / "cfg").chmod(0o600)
+        variables |= {"DATABRICKS_CONFIG_PROFILE": "plant", "DATABRICKS_CONFIG_FILE": str(tmp_path / "cfg")}
+    else:
+        client = warehouse.service_principal("plant")
+        for rights, on in edge.rights():
+            warehouse.grant(rights, on, to="plant")
+        variables |= {"DATABRICKS_CLIENT_ID": client.client_id, "DATABRICKS_CLIENT_SECRET": client.client_secret}
+    done = program.run(*node(tmp_path, edge, "--once"), environment=variables)
+    assert done.exit_code == 0, done.errors
+    assert edge.table().num_rows == 30
+
+
 @pytest.mark.parametrize("volume", [True, False])
 def test_no_token_is_in_the_log_the_state_or_the_statements(
     tmp_path: Path, warehouse: Warehouse, *, volume: bool

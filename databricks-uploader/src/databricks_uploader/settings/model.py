@@ -136,7 +136,7 @@ KEYS = (
     Key(_WORKSPACE, "databricks_http_path", databricks.HTTP_PATH, "HTTP path of a SQL warehouse or a cluster."),
     Key(_WORKSPACE, "databricks_database", databricks.SCHEMA, "Schema of the tables, or catalog.schema."),
     Key(_WORKSPACE, "databricks_volume", databricks.VOLUME, "Volume that files are put into to be loaded."),
-    Key(_WORKSPACE, "stage_retention", DURATION, "How long files stay in the volume once they are loaded.", "7d"),
+    Key(_WORKSPACE, "stage_retention", DURATION, "How long files stay in the volume once they are loaded.", "1d"),
     Key(_WORKSPACE, "databricks_token", SECRET, "Access token; better as a variable or in databricks_token_file."),
     Key(_WORKSPACE, "databricks_token_file", PATH, "File with the access token, read again when it changes."),
     Key(_WORKSPACE, "databricks_client_id", NAME, "Client id of a service principal (OAuth)."),

@@ -48,10 +48,10 @@ def destination(
     `key`: the source's key columns where they are loaded as they are.
     """
     workspace = setup.workspace
+    _silence("databricks", "urllib3")
 
     def connect() -> Statements:
         # The connector takes half a second to import; most cycles have nothing to load.
-        _silence("databricks", "urllib3")
         from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415
 
         return Session(workspace, setup.credential, clock, tell)

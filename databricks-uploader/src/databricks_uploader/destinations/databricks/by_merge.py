@@ -78,10 +78,14 @@ class ByMerge(WorkspaceTable):
 
     def prove(self, claims: Sequence[Claim]) -> None:
         """Count the rows of the claims in the table. Raises StateError where some are not those that we claimed."""
-        if not self._has_lineage():
+        if self._has_lineage():
+            self._prove_counted(claims)
+        else:
             for claim in claims:
                 self._prove_equal(claim)
-            return
+        self._files.clear()
+
+    def _prove_counted(self, claims: Sequence[Claim]) -> None:
         asked = statements.counted_claims(self._name, [claim.batch_id for claim in claims])
         found = {row["batch"]: row for row in self._statements().query(asked)}
         for claim in claims:

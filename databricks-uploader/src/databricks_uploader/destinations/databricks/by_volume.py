@@ -96,7 +96,7 @@ class ByVolume(WorkspaceTable):
         columns = [c for c in seen.schema.columns if c.name.casefold() in loaded]
         names = [name_of(claim) for claim in claims]
         self._statements().execute(statements.copy_into(self._name, self._volume.folder, names, columns))
-        self._finished |= {claim.batch_id for claim in claims}
+        self._finished = {claim.batch_id for claim in claims}
 
     def prove(self, claims: Sequence[Claim]) -> None:
         """See that the load has finished with every file in place, before it and after; then free old files.
@@ -107,6 +107,7 @@ class ByVolume(WorkspaceTable):
         if missing is not None:
             raise TransientError(f"claim {missing.sequence} is not known to be loaded", hint="it is loaded again")
         files = self._see_staged(claims)
+        self._staged.difference_update(name_of(claim) for claim in claims)
         for name in to_free(files, {claim.sequence for claim in claims}, self._retention_s):
             with suppress(UploaderError):  # the next load tries again
                 self._volume.remove(name)

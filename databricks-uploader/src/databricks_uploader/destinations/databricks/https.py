@@ -9,12 +9,13 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 
 from databricks_uploader import __version__
 from databricks_uploader.errors import TransientError
+from databricks_uploader.model.secret import masked
 from databricks_uploader.model.workspace import Host
 
 AGENT = f"databricks-uploader/{__version__}"
@@ -91,7 +92,7 @@ class Https:
     def _unreachable(self, error: Exception) -> TransientError:
         reason = getattr(error, "reason", None) or error
         return TransientError(
-            f"no answer from {self.host}: {reason}",
+            f"no answer from {self.host}: {masked(str(reason))}",
             hint="check the network, proxy (HTTPS_PROXY) and certificate authority (SSL_CERT_FILE); it is tried again",
         )
 
@@ -101,5 +102,6 @@ def _pool(host: str) -> urllib3.PoolManager:
     if not proxy or urllib.request.proxy_bypass(host):
         return urllib3.PoolManager(maxsize=1)
     user = urlsplit(proxy)
-    login = urllib3.make_headers(proxy_basic_auth=f"{user.username}:{user.password}") if user.username else None
+    known = f"{unquote(user.username or '')}:{unquote(user.password or '')}"
+    login = urllib3.make_headers(proxy_basic_auth=known) if user.username else None
     return urllib3.ProxyManager(proxy, proxy_headers=login, maxsize=1)

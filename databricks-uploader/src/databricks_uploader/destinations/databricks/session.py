@@ -45,6 +45,7 @@ _NEVER_AGAIN = {
 _LONGEST_START_S = 600.0
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_STATEMENT_S = 3_600.0
+_MOST_LOOKS_AFTER_CANCEL = 60
 _ASKED_AGAIN_AFTER_S = (0.2, 1.0, 3.0)
 """The pauses between attempts to ask how a statement goes."""
 
@@ -132,21 +133,27 @@ class Session:
             try:
                 return str(cursor.get_query_state().name)
             except _LIBRARY_ERRORS as error:
-                if not isinstance(_ours("", error), TransientError) or isinstance(error, SessionGoneError):
+                if not self._may_be_asked_again(_ours("", error)):
                     raise
-                self._clock.wait(pause_s)
+            self._clock.wait(pause_s)
         try:
             return str(cursor.get_query_state().name)
         except _LIBRARY_ERRORS:
             self._cancel(cursor)
             raise
 
+    def _may_be_asked_again(self, error: UploaderError) -> bool:
+        """Tell whether the statement may go on all the same, its session and we being who we are."""
+        if isinstance(error, TokenRefusedError):
+            return self._credential.refused()
+        return isinstance(error, TransientError) and not isinstance(error, SessionGoneError)
+
     def _cancel(self, cursor: Cursor) -> None:
         """Cancel the statement and see it ended, as far as the workspace answers: it will be sent again."""
         with suppress(*_LIBRARY_ERRORS):
             cursor.cancel()
-            while cursor.is_query_pending():
-                if self._clock.wait(0.2):
+            for _ in range(_MOST_LOOKS_AFTER_CANCEL):
+                if not cursor.is_query_pending() or self._clock.wait(1.0):
                     return
 
     def _connected(self) -> Connection:
@@ -176,11 +183,11 @@ class Session:
 
 
 def _ours(doing: str, error: Exception) -> UploaderError:
+    for cause in error.args:
+        if isinstance(cause, UploaderError):  # there was no token for the request
+            return cause
+        # What cut the connection, where it was not to be tried again; without it, an answer said: not now.
+        if isinstance(cause, MaxRetryDurationError) and cause.__context__ is not None:
+            return error_of(doing, str(cause.__context__))
     status = http_status(error.context) if isinstance(error, ConnectorError) else 0
-    return error_of(doing, str(_cut(error) or error), status)
-
-
-def _cut(error: Exception) -> BaseException | None:
-    """Return what cut the connection, where that is what was not to be tried again; None where an answer came."""
-    refused = (cause for cause in error.args if isinstance(cause, MaxRetryDurationError))
-    return next((cause.__context__ for cause in refused if cause.__context__ is not None), None)
+    return error_of(doing, str(error), status)

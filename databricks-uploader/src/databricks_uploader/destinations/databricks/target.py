@@ -109,7 +109,7 @@ class WorkspaceTable:
             asked = statements.columns_of(self._schema.catalog, self._schema.name, self._identity.target_table)
             try:
                 found = self._statements().query(asked)
-            except TableMissingError:  # no catalog of Unity Catalog: there is no such view
+            except ConfigError:  # no catalog of Unity Catalog: there is no such view
                 found = []
             if found:
                 return [_column(r["column_name"], r["full_data_type"], r["is_nullable"] == "YES") for r in found]

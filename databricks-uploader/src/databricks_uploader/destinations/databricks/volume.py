@@ -105,15 +105,18 @@ class Volume:
                 raise TransientError(f"reading {self.folder}/{name} broke off", hint="it is tried again") from error
 
     def _send(self, method: str, path: str, body: IO[bytes] | None = None) -> Reply:
-        while True:
-            headers = bearer(self._credential)
-            if body is not None:
-                length = body.seek(0, os.SEEK_END)
-                headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
-                body.seek(0)
-            reply = self._https.send(method, path, headers, body)
-            if reply.status not in _REFUSED or not self._credential.refused():
-                return reply
+        reply = self._sent(method, path, body)
+        if reply.status in _REFUSED and self._credential.refused():
+            return self._sent(method, path, body)
+        return reply
+
+    def _sent(self, method: str, path: str, body: IO[bytes] | None) -> Reply:
+        headers = bearer(self._credential)
+        if body is not None:
+            length = body.seek(0, os.SEEK_END)
+            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+            body.seek(0)
+        return self._https.send(method, path, headers, body)
 
     def _check(self, reply: Reply, doing: str) -> None:
         if not _OK <= reply.status < 300:  # noqa: PLR2004  (success is 2xx)
