@@ -26,8 +26,8 @@ from databricks_uploader.state.store import Store
 IDENTITY = Identity("node", "t", "raw_t")
 ODD = (
     "id", "a b", 'say "hi"', "it's", "a.b", "🌱", "select", "order by", "a;b", "(x)", "{y}", "a=b", "a,b", "tab\there",
-    "line\nbreak", "Ä", "ä", "ß", "ss", "k", "\u212a", "", "_row", "_Node_Id", "100%", "%41", "%00", "`tick`", "[x]", "a\\b",
-    "rowid", "1st", "-", "é", "e\u0301", "名前",
+    "line\nbreak", "Ä", "ä", "ß", "ss", "k", "\u212a", "", "_row", "_Node_Id", "100%", "%41", "%00", "`tick`", "[x]",
+    "a\\b",     "rowid", "1st", "-", "é", "e\u0301", "名前",
 )  # fmt: skip
 AFFINITIES = ("INTEGER", "REAL", "TEXT", "BLOB", "NUMERIC", "", "BOOLEAN", "DATE", "DATETIME", "DECIMAL(9,2)")
 VALUES = (7, 0.5, "seven", b"\x00\xff", 0.25, "any", 1, "2026-11-24", "2026-11-24T08:30:00Z", 1.25)
@@ -81,7 +81,9 @@ def test_names_are_reversible_and_delta_can_tell_them_apart(names: list[str]) ->
 
 
 @given(
-    st.permutations(["k", "\u212a", "ss", "ß", "s", "ſ", "Ä", "ä", "%", "%41", "%C3%84", "", "%00", "_row", "%5Frow"])
+    st.permutations(
+        ["k", "\u212a", "ss", "ß", "s", "\u017f", "Ä", "ä", "%", "%41", "%C3%84", "", "%00", "_row", "%5Frow"]
+    )
 )
 def test_names_that_differ_by_case_beyond_ascii_alone_are_told_apart_in_any_order(names: list[str]) -> None:
     targets = target_names(names)
