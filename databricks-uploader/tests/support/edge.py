@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
@@ -16,7 +16,7 @@ from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.ports import Destination, Page, Ports, Reading
+from databricks_uploader.ports import Destination, Page, Ports, Reading, TimedPage
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
@@ -24,6 +24,7 @@ from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state.store import Store
 
 IDENTITY = Identity("node", "t", "raw_t")
+P = TypeVar("P", Page, TimedPage)
 Told = Restarted | Changed | Missed | GapsGivenUp
 """What is told about a source table's history."""
 
@@ -45,7 +46,14 @@ class Interrupted:
         with self.source.reading(table, columns, position, witnesses) as reading:
             yield replace(reading, pages=self._pages(reading.pages))
 
-    def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
+    @contextmanager
+    def sweep(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
+    ) -> Iterator[Iterator[TimedPage]]:
+        with self.source.sweep(table, columns, position, since) as pages:
+            yield self._pages(pages)
+
+    def _pages(self, pages: Iterator[P]) -> Iterator[P]:
         for page in pages:
             yield page
             if self.happens is not None:
@@ -60,6 +68,7 @@ class EdgeNode:
     folder: Path
     writer: Writer
     start: datetime | Literal["beginning", "now"] = "beginning"
+    on_new_column: Literal["add", "withhold", "stop"] = "add"
     limits: Limits = field(default_factory=lambda: Limits(span_rows=10))
     page_size: PageSize = field(default_factory=lambda: PageSize(first_rows=3, rows=4))
     table: MemoryTable = field(default_factory=MemoryTable)
@@ -104,7 +113,7 @@ class EdgeNode:
             spool.keep_only(store.spool_files())
             destination = self.connect() if self.connect else MemoryDestination(self.table, IDENTITY)
             ports = Ports(self.source(), destination, spool, store, self.clock)
-            yield Pipeline(IDENTITY, self.limits, start=self.start), ports
+            yield Pipeline(IDENTITY, self.limits, start=self.start, on_new_column=self.on_new_column), ports
 
     def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:
         """Load all there is; return what was told about the table's history.

@@ -20,8 +20,8 @@ def target_names(names: Iterable[str]) -> Mapping[str, str]:
     """Return the target name of each source name: the same, or with some characters percent-encoded.
 
     Encoded are: characters that Delta refuses, and `%` where it would be taken for such; the underscore that begins
-    the name of a lineage column; and all that is not ASCII in a name that Delta can't tell from one before it; of `ss`
-    after `ß`, all there is.
+    the name of a lineage column; and all that is not ASCII in a name that Delta can't tell from one before it, or,
+    where there is none (`ss` after `ß`), all of it.
     """
     chosen: dict[str, str] = {}
     taken: set[str] = set()

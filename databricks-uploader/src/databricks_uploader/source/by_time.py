@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from arro3.compute import take
 from arro3.core import Array, DataType
 
-from databricks_uploader.errors import PermanentError
+from databricks_uploader.errors import PermanentError, TransientError
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import SourceColumn
@@ -150,7 +150,10 @@ class Sweep:
         return values_of([raw[form] for form in value_forms(self.time)[0]])
 
     def _read(self, where: str, at_most: int, *, last: bool, reached: Moment | None) -> _Read | None:
-        ((count,),) = self.rows.connection.rows(f"SELECT count(*) {where}")
+        version = "(SELECT schema_version FROM pragma_schema_version)"
+        ((count, now),) = self.rows.connection.rows(f"SELECT count(*), {version} {where}")
+        if self.rows.table.schema_version not in (None, now):
+            raise TransientError(f"{self.rows.table.name!r} changes while it is read", hint="it is tried again")
         if count > at_most:
             raise PermanentError(
                 f"more than {min(at_most, MOST_TIES):,} rows of {self.rows.table.name!r} are of one time, or of none",

@@ -167,7 +167,7 @@ def _single(value: int | float | Decimal) -> Outcome:
     double = _double(value)
     if isinstance(double, str):
         return "outside the range of FLOAT"
-    number = float(str(double.value))
+    number = float(value)
     try:
         (single,) = struct.unpack("f", struct.pack("f", number))
     except OverflowError:
