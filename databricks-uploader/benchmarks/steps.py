@@ -31,10 +31,10 @@ from databricks_uploader.model.steps import (
     TruncateTime,
 )
 from databricks_uploader.model.table import Column, TableSchema
+from databricks_uploader.model.work import Work
 from databricks_uploader.ports import Lineage
 from databricks_uploader.spool import parquet
 from databricks_uploader.steps.engine import apply
-from databricks_uploader.steps.sql import Work
 
 SPAN_ROWS = 250_000
 PAGE_ROWS = 8_192

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -15,11 +16,14 @@ from databricks_uploader.flush import flush
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.cost import sleepless
 from databricks_uploader.model.node import Node, check_node, first_node
-from databricks_uploader.model.pipeline import Limits, Pipeline, raw_table
-from databricks_uploader.model.source import loaded_key
+from databricks_uploader.model.pipeline import Limits, Pipeline
+from databricks_uploader.model.plan import Plan
+from databricks_uploader.model.source import SourceTable, loaded_key
+from databricks_uploader.model.step_columns import touches
+from databricks_uploader.model.table import Column, TableSchema
 from databricks_uploader.model.workspace import Workspace
 from databricks_uploader.observability import log
-from databricks_uploader.ports import Clock, Destination, Ports
+from databricks_uploader.ports import Clock, Destination, Ports, Steps
 from databricks_uploader.replay import replay
 from databricks_uploader.runner import Pace, run
 from databricks_uploader.settings.credentials import Client
@@ -43,11 +47,15 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
         )
         table = source.table()
         node = bind(store, folder, settings)
-        target = raw_table(settings.databricks_table or table.name)
-        identity = Identity(node.node_id, table.name, target)
-        spool = FolderSpool(folder / "spool")
+        plan, base = settings.plans[0], settings.databricks_table or table.name
+        identity = Identity(node.node_id, table.name, plan.target_table(base))
+        steps = _steps(settings, plan)
+        spool = FolderSpool(folder / "spool", steps, store.digest_key())
         spool.keep_only(store.spool_files())
-        destination, where = _destination(settings, identity, loaded_key(table), clock, tell)
+        destination, where = _destination(settings, identity, _loaded_key(table, plan), clock, tell)
+        warning = plan.warning(base)
+        if warning is not None:
+            tell(events.Notice(warning))
         tell(events.Started(f"{table.name} of {settings.sqlite}", identity, where, str(folder)))
         advice = sleepless(settings.interval, settings.min_rows, settings.max_delay)
         if settings.destination == "databricks" and not settings.once and advice is not None:
@@ -58,15 +66,39 @@ def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) ->
             order=_ORDERS[settings.cursor],
             late_arrival=timedelta(seconds=settings.late_arrival),
             start=settings.start or "beginning",
-            on_new_column=_on_new_column(settings),
+            on_new_column=_on_new_column(settings, plan),
+            steps=plan.steps,
+            key=settings.hash_key,
+            keeps_values=(settings.quarantine_store or ("reasons" if plan.secure else "full")) == "full",
         )
-        yield pipeline, Ports(source, destination, spool, store, clock)
+        yield pipeline, Ports(source, destination, spool, store, clock, steps)
 
 
-def _on_new_column(settings: Settings) -> Literal["add", "withhold", "stop"]:
+def _steps(settings: Settings, plan: Plan) -> Steps | None:
+    """Return what carries out the steps of a plan; None where it has none, which needs no engine."""
+    if not plan.steps:
+        return None
+    if not _installed("duckdb"):
+        raise ConfigError(
+            "the engine of filter and sanitize is not installed", hint="pip install 'databricks-uploader[steps]'"
+        )
+    from databricks_uploader.steps.carried_out import CarriedOut  # noqa: PLC0415
+
+    return CarriedOut(partial(settings.check_rules, plan))
+
+
+def _loaded_key(table: SourceTable, plan: Plan) -> Sequence[str]:
+    """Return the source's key columns where they are loaded as they are."""
+    key = loaded_key(table)
+    columns = TableSchema.of([Column(column.name, "") for column in table.columns])
+    return () if any(touches(plan.steps, columns, name) for name in key) else key
+
+
+def _on_new_column(settings: Settings, plan: Plan) -> Literal["add", "withhold", "stop"]:
     """Add columns only where we may create tables: in a workspace, that is the owner's to say."""
+    chosen = settings.on_new_column or ("withhold" if plan.secure else "add")
     ours = settings.create_tables is not False if settings.destination == "delta" else bool(settings.create_tables)
-    return "withhold" if settings.on_new_column == "add" and not ours else settings.on_new_column
+    return "withhold" if chosen == "add" and not ours else chosen
 
 
 def _limits(settings: Settings) -> Limits:

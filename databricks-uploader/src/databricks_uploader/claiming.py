@@ -8,12 +8,12 @@ from functools import partial
 
 from databricks_uploader import events
 from databricks_uploader.events import Quarantined, Tell
-from databricks_uploader.model.claim import Claim, Counts, Identity, LateSpan, Span, SpoolFile, Statistics
+from databricks_uploader.model.claim import Claim, Counts, Identity, LateSpan, Span
+from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, Recent, check_bearable
-from databricks_uploader.model.table import TableSchema
-from databricks_uploader.ports import Altered, Clock, Lineage, Ports, Units
+from databricks_uploader.ports import Altered, Clock, Lineage, Ports, Spooled, Units
 
 ALONE = 8 << 20
 """A page of more bytes, a row or two, is a claim of its own: no other page is in memory beside it."""
@@ -45,10 +45,11 @@ class Apart:
             held = self.held() + len(self.quarantined)
             check_bearable(self.recent, held, self.at_most, self.quarantined[-1])
 
-    def counts(self, rows: int) -> Counts:
+    def counts(self, rows: int, spooled: Spooled) -> Counts:
         """Return the counts of the span, of which so many rows were read."""
-        quarantined = len(self.quarantined)
-        return Counts(read=rows, loaded=rows - quarantined, quarantined=quarantined)
+        quarantined, excluded = len(self.quarantined), spooled.by_rule.rows_excluded
+        loaded = rows - quarantined - excluded
+        return Counts(read=rows, loaded=loaded, excluded=excluded, quarantined=quarantined)
 
     def position(self, position: Position) -> Position:
         """Return the position with what was met on the way."""
@@ -72,26 +73,36 @@ def apart(pipeline: Pipeline, position: Position, ports: Ports) -> Apart:
 
 
 def claim_of(
-    identity: Identity,
+    pipeline: Pipeline,
     lineage: Lineage,
-    columns: TableSchema,
-    spooled: tuple[SpoolFile, Statistics] | None,
+    layout: Layout,
+    spooled: Spooled,
     read: tuple[Span | LateSpan, Counts, datetime | None],
 ) -> Claim:
-    """Return the claim of a file (None: no row is to be loaded): the span, its rows, and the latest time."""
-    (file, statistics), (span, counts, newest) = spooled or (None, {}), read
-    if (file is None) != (counts.loaded == 0):
-        raise RuntimeError(f"{counts.loaded} rows to load, and {'no' if file is None else 'a'} file")
+    """Return the claim of what was spooled: the span, its rows, and the latest time among those read."""
+    span, counts, newest = read
+    if (spooled.file is None) != (counts.loaded == 0):
+        raise RuntimeError(f"{counts.loaded} rows to load, and {'no' if spooled.file is None else 'a'} file")
     return Claim(
-        identity=identity,
+        identity=pipeline.identity,
         owner=lineage.owner,
         sequence=lineage.sequence,
         incarnation=lineage.incarnation,
         span=span,
         counts=counts,
-        file=file,
-        columns=columns,
-        statistics=statistics,
-        newest=newest,
+        file=spooled.file,
+        columns=layout.work.output,
+        statistics=spooled.statistics,
+        newest=_newest_written(layout, spooled) if layout.work.steps else newest,
         claimed_at=lineage.claimed_at,
+        by_rule=spooled.by_rule,
+        rules=pipeline.rules,
     )
+
+
+def _newest_written(layout: Layout, spooled: Spooled) -> datetime | None:
+    """Return the latest time as steps left it: what they took away is told nowhere."""
+    if layout.time is None or layout.time not in spooled.statistics:
+        return None
+    _, newest, _ = spooled.statistics[layout.time]
+    return datetime.fromisoformat(newest) if isinstance(newest, str) else None

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from databricks_uploader.errors import PermanentError
 from databricks_uploader.events import ColumnsAdded, Notice, Tell
-from databricks_uploader.model.columns import Matched, Pair, matched, time_of_rows
+from databricks_uploader.model.columns import Pair
+from databricks_uploader.model.layout import Layout, Rules, laid_out
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
@@ -14,8 +15,8 @@ from databricks_uploader.ports import Ports
 
 def columns_now(
     pipeline: Pipeline, table: SourceTable, position: Position, ports: Ports, tell: Tell
-) -> tuple[Position, Sequence[Pair]]:
-    """Return which target column takes which source column now; what is missing there is added, withheld or refused.
+) -> tuple[Position, Layout]:
+    """Return which target column takes what of which source column now; what it lacks is added, withheld or refused.
 
     A column that is gone is told once: its target column is NULL from now on.
     """
@@ -23,12 +24,13 @@ def columns_now(
     time = None if of_rows is None else of_rows.name
     names = tuple(column.name for column in table.columns)
     new = [name for name in names if name not in position.source_columns]
-    position, found = _matched(table, time, position, ports)
+    rules = rules_of(pipeline, ports)
+    position, found = _matched(table, time, position, rules, ports)
     unheard = [pair for pair in found.missing if pair.source.name in new]
     if unheard and pipeline.on_new_column == "add":
         ports.destination.add_columns([pair.target for pair in found.missing])
         tell(ColumnsAdded(pipeline.identity, tuple(pair.target.name for pair in found.missing)))
-        position, found = _looked_again(table, time, position, ports)
+        position, found = _looked_again(table, time, position, rules, ports)
     elif unheard and pipeline.on_new_column == "stop":
         raise PermanentError(
             f"the target table lacks {_named(found.missing)} (on_new_column is stop)",
@@ -39,25 +41,34 @@ def columns_now(
     gone = [name for name in position.source_columns if table.get(name) is None]
     for name in gone:
         tell(Notice(f"column {name!r} of {table.name!r} is gone: it is NULL in rows from now on"))
-    of_time = position.timestamp_column or time_of_rows(found.pairs, time)
-    return replace(position, source_columns=names, timestamp_column=of_time), found.pairs
+    of_time = position.timestamp_column or found.time_as_read
+    return replace(position, source_columns=names, timestamp_column=of_time), found
 
 
-def _matched(table: SourceTable, time: str | None, position: Position, ports: Ports) -> tuple[Position, Matched]:
+def rules_of(pipeline: Pipeline, ports: Ports) -> Rules:
+    """Return what a pipeline does to rows, and how that is checked."""
+    return Rules() if ports.steps is None else Rules(pipeline.steps, pipeline.key, ports.steps.check)
+
+
+def _matched(
+    table: SourceTable, time: str | None, position: Position, rules: Rules, ports: Ports
+) -> tuple[Position, Layout]:
     """Match against the target table as it was; where that did not take all, look what it is now."""
     try:
-        found = matched(table, time, position.schema)
+        found = laid_out(table, time, position.schema, rules)
     except PermanentError:
-        return _looked_again(table, time, position, ports)
+        return _looked_again(table, time, position, rules, ports)
     asked_for = [pair for pair in found.missing if pair.source.name not in position.source_columns]
-    return _looked_again(table, time, position, ports) if asked_for else (position, found)
+    return _looked_again(table, time, position, rules, ports) if asked_for else (position, found)
 
 
-def _looked_again(table: SourceTable, time: str | None, position: Position, ports: Ports) -> tuple[Position, Matched]:
+def _looked_again(
+    table: SourceTable, time: str | None, position: Position, rules: Rules, ports: Ports
+) -> tuple[Position, Layout]:
     target = ports.destination.table()
     if target is not None and target.id == position.table_id:
         position = replace(position, schema=target.schema)
-    return position, matched(table, time, position.schema)
+    return position, laid_out(table, time, position.schema, rules)
 
 
 def _named(pairs: Sequence[Pair]) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.model.claim import Claim, Identity
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow
+from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import Column
 
 
@@ -111,6 +113,11 @@ class Loaded:
     def rows(self) -> int:
         """Rows of all claims."""
         return sum(c.counts.loaded for c in self.claims)
+
+    @property
+    def by_rule(self) -> ByRule:
+        """What rules did to rows of all claims."""
+        return reduce(ByRule.plus, (c.by_rule for c in self.claims), ByRule())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Source → claims."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -10,8 +10,8 @@ from databricks_uploader.drift import columns_now
 from databricks_uploader.events import Claimed, GapsGivenUp, Missed, Tell
 from databricks_uploader.fill_by_time import fill_by_time
 from databricks_uploader.model.claim import LateSpan, Span
-from databricks_uploader.model.columns import Pair, columns_of
 from databricks_uploader.model.gaps import Gaps
+from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
@@ -28,13 +28,13 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
     if ports.source.unchanged():
         return False
     table = ports.source.table()
-    position, pairs = _columns(pipeline, table, position, ports, tell)
+    position, layout = _columns(pipeline, table, position, ports, tell)
     if position.order == "time":
-        return fill_by_time(pipeline, position, table, pairs, ports, tell)
+        return fill_by_time(pipeline, position, table, layout, ports, tell)
     standing = told_by(table, Standing(position, ports.state.witnesses(pipeline.identity)))
     witnesses = standing.witnesses.rows[-1:] if continued else standing.witnesses.rows
     asked = {w.key for w in (*witnesses, *position.former)}
-    with ports.source.reading(table, pairs, standing.position, sorted(asked)) as reading:
+    with ports.source.reading(table, layout.pairs, standing.position, sorted(asked)) as reading:
         if continued and not newest_is_there(standing, reading.look):
             return fill(pipeline, position, ports, tell)
         moved = recognised(table, standing, reading.look, ports.source, tell)
@@ -46,14 +46,14 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
             ports.source.nothing_new()
             return False
         _tell_missed(standing, first, tell)
-        lineage, columns = next_lineage(pipeline.identity, position, ports.clock), columns_of(pairs)
+        lineage = next_lineage(pipeline.identity, position, ports.clock)
         seen = _Seen(apart(pipeline, position, ports))
         pages = seen.until(pipeline.limits, chain([first], reading.pages))
-        spooled = ports.spool.write((page.columns for page in pages), columns, lineage)
+        spooled = ports.spool.write((page.columns for page in pages), layout.work, lineage)
     late = reading.look.late
     span = LateSpan(late) if late else Span(position.cursor, seen.up_to)
-    read = span, seen.apart.counts(seen.rows), seen.newest
-    claim = claim_of(pipeline.identity, lineage, columns, spooled, read)
+    read = span, seen.apart.counts(seen.rows, spooled), seen.newest
+    claim = claim_of(pipeline, lineage, layout, spooled, read)
     after = seen.standing(standing, reading.look)
     ports.state.claim(claim, after, seen.apart.quarantined)
     tell(Claimed(claim, more=not seen.last))
@@ -65,13 +65,13 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
 
 def _columns(
     pipeline: Pipeline, table: SourceTable, position: Position, ports: Ports, tell: Tell
-) -> tuple[Position, Sequence[Pair]]:
-    """Return which target column takes which source column; what changed is recorded at once, and told only once."""
-    now, pairs = columns_now(pipeline, table, position, ports, tell)
+) -> tuple[Position, Layout]:
+    """Return which target column takes what of which source column; what changed is recorded at once, told once."""
+    now, layout = columns_now(pipeline, table, position, ports, tell)
     if now != position:
         identity = pipeline.identity
         ports.state.stand(identity, Standing(now, ports.state.witnesses(identity), ports.state.seen(identity)))
-    return now, pairs
+    return now, layout
 
 
 def _tell_missed(standing: Standing, first: Page, tell: Tell) -> None:

@@ -13,7 +13,7 @@ from itertools import chain
 from databricks_uploader.claiming import ALONE, Apart, apart, claim_of, next_lineage
 from databricks_uploader.events import Claimed, Tell
 from databricks_uploader.model.claim import Span
-from databricks_uploader.model.columns import Pair, columns_of
+from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
@@ -29,7 +29,7 @@ FUTURE = timedelta(days=1)
 
 
 def fill_by_time(
-    pipeline: Pipeline, position: Position, table: SourceTable, pairs: Sequence[Pair], ports: Ports, tell: Tell
+    pipeline: Pipeline, position: Position, table: SourceTable, layout: Layout, ports: Ports, tell: Tell
 ) -> bool:
     """Turn the next span into one file and claim it; tell whether there may be more."""
     lineage = next_lineage(pipeline.identity, position, ports.clock)
@@ -37,18 +37,18 @@ def fill_by_time(
     latest = _microseconds(lineage.claimed_at + FUTURE - EPOCH)
     new = _New(position, seen, pipeline.limits, latest, position.cursor, apart(pipeline, position, ports))
     since = None if position.cursor is None else EPOCH + timedelta(microseconds=position.cursor) - pipeline.late_arrival
-    with ports.source.sweep(table, pairs, position, since) as pages:
+    with ports.source.sweep(table, layout.pairs, position, since) as pages:
         rows = new.rows(pages)
         first = next(rows, None)
         if first is None:
             ports.source.nothing_new()
             return False
-        spooled = ports.spool.write(chain([first], rows), columns_of(pairs), lineage)
+        spooled = ports.spool.write(chain([first], rows), layout.work, lineage)
     newest = max(new.times, default=None)
     span = Span(position.cursor, newest or 0 if new.cursor is None else new.cursor)
     newest_time = None if newest is None else EPOCH + timedelta(microseconds=newest)
-    read = span, new.apart.counts(new.claimed), newest_time
-    claim = claim_of(pipeline.identity, lineage, columns_of(pairs), spooled, read)
+    read = span, new.apart.counts(new.claimed, spooled), newest_time
+    claim = claim_of(pipeline, lineage, layout, spooled, read)
     look_back = _microseconds(pipeline.late_arrival + 2 * new.slack)
     remembered = {row: time for row, time in seen.items() if new.cursor is None or time >= new.cursor - look_back}
     after = replace(new.apart.position(position), cursor=new.cursor, sequence=lineage.sequence)

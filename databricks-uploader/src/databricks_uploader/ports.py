@@ -12,9 +12,12 @@ from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow
 from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.step_counts import ByRule
+from databricks_uploader.model.steps import Step
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn, Unit
 from databricks_uploader.model.witness import Values, Witnesses
+from databricks_uploader.model.work import Applied, Work
 
 
 class ArrowColumns(Protocol):
@@ -250,13 +253,33 @@ class Destination(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """What filtering and sanitizing is done with."""
+
+    def check(self, steps: Sequence[Step], columns: TableSchema) -> None:
+        """Raise ConfigError, with all that is wrong, where steps can't be applied to a table of these columns."""
+        ...
+
+    def apply(self, work: Work, typed: str, written: str) -> Applied:
+        """Read the file `typed` and write `written`, not durably yet, where a row is left; errors name no value."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """What became of the rows of a span."""
+
+    file: SpoolFile | None
+    """None where no row is left."""
+    statistics: Statistics = field(default_factory=dict)
+    by_rule: ByRule = field(default_factory=ByRule)
+
+
 class Spool(Protocol):
     """Finished Parquet files waiting to be loaded."""
 
-    def write(
-        self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
-    ) -> tuple[SpoolFile, Statistics] | None:
-        """Write one file, durable before this returns; none where there is no row."""
+    def write(self, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage) -> Spooled:
+        """Do the work on the rows and write one file, durable before this returns; none where no row is left."""
         ...
 
     def path(self, claim: Claim) -> str:
@@ -354,3 +377,5 @@ class Ports:
     spool: Spool
     state: State
     clock: Clock
+    steps: Steps | None = None
+    """None where the pipeline has none."""

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from databricks_uploader.drift import rules_of
 from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, TableCreated, Tell
 from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
-from databricks_uploader.model.columns import matched, natural_schema, time_of_rows
 from databricks_uploader.model.gaps import LOWEST
+from databricks_uploader.model.layout import laid_out, made_for
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable, witness_columns
@@ -38,14 +39,15 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         return None
     time = ports.source.time_column(source)
     time_name = None if time is None else time.name
-    table = ports.destination.table()
+    table, rules = ports.destination.table(), rules_of(pipeline, ports)
     if table is None:
-        ports.destination.create(natural_schema(source, time_name), time_name)
+        made = made_for(source, time_name, rules)
+        ports.destination.create(made, time_name)
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:
             raise TransientError("the table that was just created can't be seen yet", hint="try again")
-    pairs = matched(source, time_name, table.schema).pairs
+    layout = laid_out(source, time_name, table.schema, rules)
     first = Position(
         owner=secrets.randbits(OWNER_BITS),
         incarnation=secrets.randbits(63),
@@ -54,7 +56,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         head=None,
         table_id=table.id,
         schema=table.schema,
-        timestamp_column=time_of_rows(pairs, time_name),
+        timestamp_column=layout.time_as_read,
         witness_columns=witness_columns(source, time_name),
         timed=time is not None,
         secret=secrets.token_bytes(16),

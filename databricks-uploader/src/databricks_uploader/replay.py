@@ -9,7 +9,6 @@ from databricks_uploader.drift import columns_now
 from databricks_uploader.errors import ConfigError
 from databricks_uploader.events import Claimed, Tell
 from databricks_uploader.model.claim import Counts, LateSpan
-from databricks_uploader.model.columns import columns_of
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Standing
 from databricks_uploader.model.quarantine import Kept, check_there
@@ -38,15 +37,17 @@ def _replayed(pipeline: Pipeline, ports: Ports, tell: Tell, kept: Sequence[Kept]
     table, target = ports.source.table(), ports.destination.table()
     if target is not None and target.id == position.table_id:
         position = replace(position, schema=target.schema)  # whose types may have been changed for these rows
-    position, pairs = columns_now(pipeline, table, position, ports, tell)
-    picked = ports.source.again(table, pairs, position, [each.row for each in kept])
+    position, layout = columns_now(pipeline, table, position, ports, tell)
+    picked = ports.source.again(table, layout.pairs, position, [each.row for each in kept])
     fit = [each for i, each in enumerate(kept) if i not in picked.quarantined]
     if not fit:
         return 0
     lineage = replace(next_lineage(identity, position, ports.clock), incarnation=kept[0].incarnation)
-    spooled = ports.spool.write(iter([picked.columns]), columns_of(pairs), lineage)
+    spooled = ports.spool.write(iter([picked.columns]), layout.work, lineage)
+    excluded = spooled.by_rule.rows_excluded
     span = LateSpan(tuple(each.row.key for each in fit if each.row.key is not None))
-    claim = claim_of(identity, lineage, columns_of(pairs), spooled, (span, Counts(len(fit), len(fit)), None))
+    counts = Counts(len(fit), len(fit) - excluded, excluded=excluded)
+    claim = claim_of(pipeline, lineage, layout, spooled, (span, counts, None))
     after = replace(position, sequence=lineage.sequence)
     standing = Standing(after, ports.state.witnesses(identity), ports.state.seen(identity))
     ports.state.claim(claim, standing, freed=[each.id for each in fit])

@@ -22,6 +22,7 @@ from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.model.witness import Values
+from databricks_uploader.model.work import Work
 from databricks_uploader.ports import LastRow, Lineage, Look, Page, Picked, Reading, Spool, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -160,9 +161,9 @@ def spooled(
     spool: Spool, pages: Sequence[Page], columns: TableSchema, lineage: Lineage
 ) -> tuple[SpoolFile, Statistics]:
     """Write pages that hold rows."""
-    written = spool.write(iter([page.columns for page in pages]), columns, lineage)
-    assert written is not None
-    return written
+    written = spool.write(iter([page.columns for page in pages]), Work((), columns), lineage)
+    assert written.file is not None
+    return written.file, written.statistics
 
 
 @dataclass

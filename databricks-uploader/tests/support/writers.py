@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from databricks_uploader.model.columns import columns_of, matched, natural_schema
+from databricks_uploader.model.work import Work
 from databricks_uploader.ports import Lineage
 from databricks_uploader.source import pages
 from databricks_uploader.source.connection import MovedError, connect
@@ -209,7 +210,7 @@ def _read(database: str, how: str) -> None:
             ):
                 rows = Rows(connection, table, columns, None, "UTC", {}, ())
                 reading = pages.Reader(rows, pages.PageSize(), pages.Care()).reading(None, (), ())
-                spool.write((page.columns for page in reading.pages), columns_of(columns), lineage)
+                spool.write((page.columns for page in reading.pages), Work((), columns_of(columns)), lineage)
 
 
 def _main(verb: str, database: str, arguments: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span,
 from databricks_uploader.model.columns import matched, natural_schema, time_of_rows
 from databricks_uploader.model.head import not_loaded
 from databricks_uploader.model.node import Machine, Node, check_node, first_node
-from databricks_uploader.model.pipeline import raw_table
+from databricks_uploader.model.scenario import Scenario, routed
 from databricks_uploader.model.source import (
     choose_table,
     configured_timestamp,
@@ -82,9 +82,9 @@ def test_counts_that_do_not_add_up_can_not_be_made() -> None:
         Counts(read=3, loaded=2)
 
 
-@pytest.mark.parametrize(("name", "target"), [("readings", "raw_readings"), ("raw_readings", "raw_readings")])
-def test_raw_rows_go_to_the_raw_table(name: str, target: str) -> None:
-    assert raw_table(name) == target
+@pytest.mark.parametrize("name", ["readings", "raw_readings"])
+def test_raw_rows_go_to_the_raw_table(name: str) -> None:
+    assert routed(Scenario.RAW, name) == "raw_readings"
 
 
 def test_the_table_is_the_configured_one_whatever_its_case() -> None:

@@ -19,6 +19,7 @@ from databricks_uploader.model.columns import columns_of, matched, natural_schem
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.witness import Witness, Witnesses
+from databricks_uploader.model.work import Work
 from databricks_uploader.ports import ArrowColumns, Lineage
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state import folder as state_folder
@@ -113,8 +114,8 @@ def test_nobody_else_can_look_into_the_state_directory(folder: Path) -> None:
         store.claim(claim, after(claim))
         store.commit([claim])
     found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
-    assert found == {"state": 0o700, "spool": 0o700, "lock": 0o600, "state.db": 0o600, "last_upload.json": 0o600,
-                     file_of(claim).name: 0o600}  # fmt: skip
+    assert found == {"state": 0o700, "spool": 0o700, "work": 0o700, "lock": 0o600, "state.db": 0o600,
+                     "last_upload.json": 0o600, file_of(claim).name: 0o600}  # fmt: skip
 
 
 @pytest.mark.parametrize("content", [b"x" * 5000, b"SQLite format 3\0" + b"\0" * 5000])
@@ -196,7 +197,7 @@ def test_an_error_between_pages_is_raised_as_it_is_and_leaves_no_finished_file(t
         raise PermanentError("row 2 does not fit", hint="")
 
     with pytest.raises(PermanentError, match="row 2 does not fit"):
-        FolderSpool(tmp_path).write(batches(), OWN, Lineage("node", -5, 7, 2, START))
+        FolderSpool(tmp_path).write(batches(), Work((), OWN), Lineage("node", -5, 7, 2, START))
     assert [f.suffix for f in tmp_path.iterdir()] == [".draft"]
     FolderSpool(tmp_path).keep_only([])
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +208,7 @@ def test_a_full_disk_is_transient_and_told_without_a_traceback(
 ) -> None:
     (tmp_path / "0000000007-2.draft").symlink_to("/dev/full")
     with pytest.raises(TransientError, match="No space left on device"):
-        FolderSpool(tmp_path).write(iter([page_of([1, 2]).columns]), OWN, Lineage("node", -5, 7, 2, START))
+        FolderSpool(tmp_path).write(iter([page_of([1, 2]).columns]), Work((), OWN), Lineage("node", -5, 7, 2, START))
     assert capfd.readouterr().err == ""
 
 

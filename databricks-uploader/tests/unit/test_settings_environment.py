@@ -108,12 +108,12 @@ def test_lines_of_a_file_of_variables(line: str, value: str | None, tmp_path: Pa
 
 
 def test_a_quoted_value_may_go_over_lines_and_places_are_those_of_names(tmp_path: Path) -> None:
-    text = "ENABLE_FILTER=no\nFILTER_CONFIG='{\n  \"a\": 1\n}'\nLOG_LEVEL=loud\n"
+    text = "ENABLE_FILTER=no\nFILTER_CONFIG='{\n  \"a\": 1\n}'\nINTERVAL=x\nLOG_LEVEL=loud\n"
     resolved = read(tmp_path, text)
     assert resolved.values["filter_config"] == FilterStep(
         (Condition(column="a", operator=Operator.EQUAL, values=(1,)),)
     )
-    assert [fault.place.label for fault in resolved.faults] == [".env:2", ".env:5"]
+    assert [fault.place.label for fault in resolved.faults] == [".env:5", ".env:6"]
 
 
 def test_variables_that_are_set_win_and_empty_ones_are_not_set(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ from databricks_uploader.model.steps import (
     TimeUnit,
     TruncateTime,
 )
+from databricks_uploader.model.work import Work
 from databricks_uploader.steps.engine import apply
-from databricks_uploader.steps.sql import Work
 
 KEY = "a key of this test"
 TYPES = {

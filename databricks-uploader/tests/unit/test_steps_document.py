@@ -17,12 +17,12 @@ from tests.support import documents, typed_files
 
 from databricks_uploader.model.step_faults import step_faults
 from databricks_uploader.model.steps import Hash, SanitizeStep
+from databricks_uploader.model.work import Work
 from databricks_uploader.settings.hash_key import hash_key
 from databricks_uploader.settings.plans import plans
 from databricks_uploader.settings.resolve import Sources, resolve
 from databricks_uploader.settings.schema import schema
 from databricks_uploader.steps.engine import apply
-from databricks_uploader.steps.sql import Work
 
 TEXT = (documents.DOCS / "steps.md").read_text()
 Json = str | int | float | bool | None
@@ -102,7 +102,7 @@ def key_file(folder: Path) -> Path:
 
 
 def test_its_pipelines_are_what_it_says(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    (*_, text) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     found = plans(settled(text, tmp_path))
     assert [(plan.name, plan.target_table("readings"), len(plan.steps)) for plan in found] == [
         ("everything", "raw_readings", 0),

@@ -25,11 +25,12 @@ from databricks_uploader.model.steps import (
     SanitizeStep,
     Step,
 )
+from databricks_uploader.model.work import Applied, Work
 from databricks_uploader.spool import parquet
 from databricks_uploader.steps import engine
-from databricks_uploader.steps.engine import Applied, apply
+from databricks_uploader.steps.engine import apply
 from databricks_uploader.steps.patterns import pattern_faults
-from databricks_uploader.steps.sql import ROW_GROUP_ROWS, Work, counting, writing
+from databricks_uploader.steps.sql import ROW_GROUP_ROWS, counting, writing
 
 KEY = "the-key-of-this-test"
 TYPES = {

@@ -63,7 +63,7 @@ def reset(folder: Path) -> str:
     _must_exist(folder)
     with locked(folder):
         (folder / FILE_NAME).replace(folder / KEPT)
-        for file in (folder / "spool").iterdir():
+        for file in [*(folder / "spool").iterdir(), *(folder / "work").glob("*")]:
             file.unlink()
     return f"state is empty; what it was is in {folder / KEPT}. A table with claims of this node is gone on with."
 
@@ -110,6 +110,8 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
         ("position", _where(position)),
     ]
     lines += [("altered", line) for line in _altered(position)]
+    lines += [("excluded", f"{rows:,} rows by {label}") for label, rows in summary.by_rule.excluded]
+    lines += [("sanitized", f"{rows:,} values by {label}") for label, rows in summary.by_rule.altered]
     if summary.quarantined:
         lines.append(("apart", f"{summary.quarantined:,} rows in quarantine"))
     if summary.pending:

@@ -1,11 +1,12 @@
 """Identities and claims: what is recorded of a span from the moment it leaves the source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 from urllib.parse import quote
 
+from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import TableSchema
 
 SEQUENCE_BITS = 24
@@ -90,6 +91,11 @@ class Claim:
     statistics: Statistics
     newest: datetime | None
     claimed_at: datetime
+    by_rule: ByRule = field(default_factory=ByRule)
+    rules: str | None = None
+    """What tells the steps of a secure pipeline from others; None where it is not secure."""
+    may_be_out: bool = False
+    """Whether it may have left the node."""
 
     @property
     def batch_id(self) -> int:

@@ -74,7 +74,12 @@ class Matched:
     @property
     def ddl(self) -> str:
         """What to run so that no column is missing."""
-        return f"ALTER TABLE … ADD COLUMNS ({', '.join(pair.target.sql for pair in self.missing)})"
+        return addition(self.missing)
+
+
+def addition(missing: Sequence[Pair]) -> str:
+    """Return what to run so that these columns are in the target table."""
+    return f"ALTER TABLE … ADD COLUMNS ({', '.join(pair.target.sql for pair in missing)})"
 
 
 def time_of_rows(pairs: Sequence[Pair], timestamp_column: str | None) -> str | None:
@@ -93,6 +98,13 @@ def matched(table: SourceTable, timestamp_column: str | None, target: TableSchem
 
     Raises PermanentError where a target column can't take any value of ours, or must have one and gets none.
     """
+    found = side_by_side(table, timestamp_column, target)
+    check_takes(found.pairs, target)
+    return found
+
+
+def side_by_side(table: SourceTable, timestamp_column: str | None, target: TableSchema) -> Matched:
+    """Do the same without a look at what the target table takes."""
     names = target_names(c.name for c in table.columns)
     pairs, missing = [], []
     taken = {names[c.name].casefold() for c in table.columns}
@@ -104,11 +116,11 @@ def matched(table: SourceTable, timestamp_column: str | None, target: TableSchem
             missing.append(Pair(column, Column(names[column.name], natural_type(column, timestamp_column))))
         else:
             pairs.append(Pair(column, found))
-    _check(pairs, target)
     return Matched(tuple(pairs), tuple(missing))
 
 
-def _check(pairs: Sequence[Pair], target: TableSchema) -> None:
+def check_takes(pairs: Sequence[Pair], target: TableSchema) -> None:
+    """Raise PermanentError where a target column can't take any value of ours, or must have one and gets none."""
     for pair in pairs:
         if pair.target.kind is None:
             raise PermanentError(

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from databricks_uploader.model.claim import Identity
-
-RAW_PREFIX = "raw_"
+from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.step_fingerprint import fingerprint
+from databricks_uploader.model.steps import Step, is_secure
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,19 @@ class Pipeline:
     on_new_column: Literal["add", "withhold", "stop"] = "add"
     """What becomes of a source column that the target table has none for."""
 
+    steps: tuple[Step, ...] = ()
+    """What is done to rows on the way, in this order."""
+    key: Secret | None = None
+    """The key of `hash`."""
+    keeps_values: bool = True
+    """Whether rows in quarantine are kept with their values."""
 
-def raw_table(name: str) -> str:
-    """Return the target table of unprocessed rows; the prefix is not doubled."""
-    return name if name.startswith(RAW_PREFIX) else RAW_PREFIX + name
+    @property
+    def secure(self) -> bool:
+        """Whether it is a secure pipeline."""
+        return is_secure(self.steps)
+
+    @property
+    def rules(self) -> str | None:
+        """What tells its steps from others; None where it is not secure."""
+        return fingerprint(self.steps, key=self.key) if self.secure else None

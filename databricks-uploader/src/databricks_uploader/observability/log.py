@@ -126,10 +126,15 @@ def _(event: events.ColumnsAdded) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.Loaded) -> tuple[int, str]:
-    return (
-        logging.INFO if event.rows else logging.DEBUG,
-        f"loaded {event.rows:,} rows into {event.identity.target_table}",
-    )
+    read = sum(claim.counts.read for claim in event.claims)
+    quarantined = sum(claim.counts.quarantined for claim in event.claims)
+    told = [f"{rows:,} excluded by {label}" for label, rows in event.by_rule.excluded]
+    told += [f"{quarantined:,} in quarantine"] if quarantined else []
+    told += [f"{rows:,} altered by {label}" for label, rows in event.by_rule.altered]
+    of = f" of {read:,}" if read != event.rows else ""
+    line = f"loaded {event.rows:,}{of} rows into {event.identity.target_table}"
+    level = logging.INFO if event.rows or event.by_rule.excluded else logging.DEBUG
+    return level, ": ".join(filter(None, (line, "; ".join(told))))
 
 
 @drawn.register

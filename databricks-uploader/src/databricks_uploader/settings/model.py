@@ -1,11 +1,15 @@
 """The settings, each with its names, its kind, its meaning and its default: one row of one table."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from databricks_uploader.model.plan import Plan
+from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.model.workspace import Host, HttpPath, Schema, Volume
 from databricks_uploader.settings import databricks, pipelines, rules
 from databricks_uploader.settings.credentials import Way
@@ -38,7 +42,7 @@ class Settings:
     start: datetime | Literal["beginning", "now"] | None
     late_arrival: float
     source_timezone: str
-    on_new_column: Literal["add", "withhold", "stop"]
+    on_new_column: Literal["add", "withhold", "stop"] | None
     quarantine_max_rows: int
     databricks_table: str | None
     state_dir: Path | None
@@ -60,6 +64,11 @@ class Settings:
     """The one that is set, or that the other settings are of."""
     authentication: Way | None
     """Who we are to the workspace; None where there is none."""
+    quarantine_store: Literal["reasons", "full"] | None
+    plans: tuple[Plan, ...]
+    hash_key: Secret | None
+    check_rules: Callable[[Plan, Iterable[StepFault]], None]
+    """Raises ConfigError that lists what is wrong with the rules of a plan, each with its place."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +129,15 @@ KEYS = (
     Key(_SOURCE, "late_arrival", DURATION, "With cursor timestamp: how late a row may come.", "10m"),
     Key(_SOURCE, "source_timezone", ZONE, "Time zone of times that name none.", "UTC"),
     Key(_SOURCE, "quarantine_max_rows", COUNT, "Most rows that are set aside because they can't be loaded.", "10000"),
+    Key(_SOURCE, "quarantine_store", choice("WHAT", "reasons", "full"),
+        "What is kept of them; unset: full, with a sanitize step reasons and rowids only."),
     Key(_TARGET, "destination", choice("KIND", "delta", "databricks"),
         "Where rows go; unset: where the settings are of one of the two only."),
     Key(_TARGET, "delta_path", PATH, "Folder of local Delta tables to load into."),
     Key(_TARGET, "databricks_table", databricks.TABLE,
         "Target table without its prefix; unset: the source table's name.", short_flags=("--table",)),
     Key(_TARGET, "on_new_column", choice("ACTION", "add", "withhold", "stop"),
-        "What becomes of a source column that the target table lacks.", "add"),
+        "What becomes of a source column that the target table lacks; unset: add, of a sanitize step withhold."),
     Key(_TARGET, "create_tables", BOOLEAN,
         "Create target tables that are not there; unset: true for local Delta tables, false in a workspace."),
     Key(_TARGET, "min_rows", COUNT, "Load when so many rows wait, or one for max_delay; unset: whatever waits."),
@@ -144,13 +155,13 @@ KEYS = (
     Key(_WORKSPACE, "databricks_config_profile", NAME, "Profile of the Databricks configuration file to use."),
     Key(_WORKSPACE, "databricks_config_file", PATH, "That file.", "~/.databrickscfg"),
     Key(_WORKSPACE, "databricks_auth_type", databricks.AUTH_TYPE, "Way to authenticate; unset: the first possible."),
-    _later(_STEPS, "enable_sanitize", BOOLEAN, "Sanitize rows; they go into secure_ tables.", "false"),
-    _later(_STEPS, "sanitize_config", rules.SANITIZE, "Rules for sanitizing."),
-    _later(_STEPS, "sanitize_hash_key", HASH_KEY, "Key of hash, the same on all nodes whose hashes are to be equal.",
-           in_yaml=False),
-    _later(_STEPS, "sanitize_hash_key_file", PATH, "File with that key, instead."),
-    _later(_STEPS, "enable_filter", BOOLEAN, "Filter rows; they go into filtered_ tables.", "false"),
-    _later(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
+    Key(_STEPS, "enable_sanitize", BOOLEAN, "Sanitize rows; they go into secure_ tables.", "false"),
+    Key(_STEPS, "sanitize_config", rules.SANITIZE, "Rules for sanitizing."),
+    Key(_STEPS, "sanitize_hash_key", HASH_KEY, "Key of hash, the same on all nodes whose hashes are to be equal.",
+        in_yaml=False),
+    Key(_STEPS, "sanitize_hash_key_file", PATH, "File with that key, instead."),
+    Key(_STEPS, "enable_filter", BOOLEAN, "Filter rows; they go into filtered_ tables.", "false"),
+    Key(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
     _later(_STEPS, "enable_aggregate", BOOLEAN, "Aggregate rows; they go into aggregated_ tables.", "false"),
     _later(_STEPS, "aggregate_config", rules.AGGREGATE, "Rules for aggregating."),
     _later(_STEPS, "pipelines", pipelines.PIPELINES, "Several pipelines, each with its own steps and target table."),

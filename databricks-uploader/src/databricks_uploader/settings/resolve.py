@@ -11,8 +11,10 @@ from databricks_uploader.model.plan import Plan
 from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.settings import authentication, checks, environment, yaml_file
 from databricks_uploader.settings.given import Fault, Given, Place, Source
+from databricks_uploader.settings.hash_key import hash_key
 from databricks_uploader.settings.kinds import MisfitError, MisfitsError
 from databricks_uploader.settings.model import FLAGS, KEYS, NAMES, Key, Settings
+from databricks_uploader.settings.plans import plans
 from databricks_uploader.settings.rules import nearest
 from databricks_uploader.settings.suspects import filled_in, unquoted
 
@@ -65,6 +67,9 @@ class Resolved:
         decided: dict[str, Any] = {
             "destination": checks.destination(self.values, self.given),
             "authentication": authentication.way(self.values, self.given),
+            "plans": plans(self.values),
+            "hash_key": hash_key(self.values),
+            "check_rules": self.check_rules,
         }
         said = {each.name: self.values[each.name] for each in fields(Settings) if each.name in self.values}
         return Settings(**said | decided)

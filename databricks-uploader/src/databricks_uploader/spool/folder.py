@@ -1,41 +1,71 @@
-"""The folder that spool files lie in."""
+"""The folder that spool files lie in, and beside it the one for rows that steps have not seen yet."""
 
 import hashlib
+import shutil
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from databricks_uploader import durable
 from databricks_uploader.errors import StateError
-from databricks_uploader.model.claim import Claim, SpoolFile, Statistics
-from databricks_uploader.model.table import TableSchema
-from databricks_uploader.ports import ArrowColumns, Lineage
+from databricks_uploader.model.claim import Claim, SpoolFile
+from databricks_uploader.model.step_counts import ByRule
+from databricks_uploader.model.work import Work
+from databricks_uploader.ports import ArrowColumns, Lineage, Spooled, Steps
 from databricks_uploader.spool import parquet
+from databricks_uploader.spool.parquet import Written
+
+WORK = "work"
 
 
 @dataclass(frozen=True)
 class FolderSpool:
-    """Spool files in `folder`, which belongs to this program alone."""
+    """Spool files in `folder`, which belongs to this program alone, as `work` beside it does."""
 
     folder: Path
+    steps: Steps | None = None
+    key: bytes = field(default=b"", repr=False)
+    """Key of the files' digests, which leave the node."""
 
-    def write(
-        self, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage
-    ) -> tuple[SpoolFile, Statistics] | None:
-        """Write one file, durable before this returns; none where there is no row.
+    def write(self, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage) -> Spooled:
+        """Do the work on the rows and write one file, durable before this returns; none where no row is left.
 
         Its name is made of owner, sequence and digest: the claim's name for ever, here and at the destination.
         """
         stem = f"{lineage.owner:010x}-{lineage.sequence}"
-        draft = self.folder / f"{stem}.draft"
+        draft = (self._work if work.steps else self.folder) / f"{stem}.draft"
         with durable.translated(f"can't write the spool file {draft}"):
-            written = parquet.write(draft, batches, columns, lineage)
+            if work.steps:
+                written, by_rule = self._altered(draft, batches, work, lineage)
+            else:
+                written, by_rule = parquet.write(draft, batches, work.columns, lineage, self.key), ByRule()
             if not written.rows:
-                draft.unlink()
-                return None
+                draft.unlink(missing_ok=True)
+                return Spooled(None, by_rule=by_rule)
             file = SpoolFile(f"{stem}-{written.digest[:16]}.parquet", written.size, written.digest)
             durable.rename(draft, self.folder / file.name)
-        return file, written.statistics
+        return Spooled(file, written.statistics, by_rule)
+
+    def _altered(
+        self, draft: Path, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage
+    ) -> tuple[Written, ByRule]:
+        """Write `draft` by steps. The rows as they were are in a file of their own, and only meanwhile."""
+        if self.steps is None:
+            raise RuntimeError("steps, and nothing to carry them out")
+        self._work.mkdir(mode=0o700, exist_ok=True)
+        typed = draft.with_suffix(".typed")
+        try:
+            if not parquet.write(typed, batches, work.columns, lineage).rows:
+                return Written(0, 0, "", {}), ByRule()
+            applied = self.steps.apply(work, str(typed), str(draft))
+        finally:
+            typed.unlink(missing_ok=True)
+        by_rule = applied.counts.by_rule
+        if not applied.counts.written:
+            return Written(0, 0, "", {}), by_rule
+        size, digest = draft.stat().st_size, self._digest(draft)
+        return Written(applied.counts.written, size, digest, applied.statistics), by_rule
 
     def path(self, claim: Claim) -> str:
         """Return where the claim's file lies; StateError where it is gone or has other bytes."""
@@ -43,7 +73,7 @@ class FolderSpool:
             raise ValueError(f"claim {claim.sequence} has no file")
         path = self.folder / claim.file.name
         with durable.translated(f"can't read the spool file {path}"):
-            digest = _digest(path) if path.exists() else None
+            digest = self._digest(path) if path.exists() else None
         if digest != claim.file.digest:
             raise StateError(
                 f"the spool file {path} of claim {claim.sequence} is {'gone' if digest is None else 'damaged'}",
@@ -58,14 +88,19 @@ class FolderSpool:
             (self.folder / name).unlink(missing_ok=True)
 
     def keep_only(self, names: Collection[str]) -> None:
-        """Delete what no pending claim names: drafts, and files whose claim was never recorded."""
+        """Delete what no pending claim names: drafts, files whose claim was never recorded, and all of `work`."""
         self.discard({f.name for f in self.folder.iterdir()}.difference(names))
+        for left in self._work.glob("*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def size(self) -> int:
         """Return the bytes in use."""
-        return sum(f.stat().st_size for f in self.folder.iterdir())
+        return sum(f.stat().st_size for folder in (self.folder, self._work) for f in folder.rglob("*"))
 
+    @property
+    def _work(self) -> Path:
+        return self.folder.parent / WORK
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, parquet.new_digest).hexdigest()
+    def _digest(self, path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, partial(parquet.new_digest, self.key)).hexdigest()

@@ -38,16 +38,18 @@ class Written:
     statistics: Statistics
 
 
-def new_digest() -> hashlib.blake2b:
+def new_digest(key: bytes = b"") -> hashlib.blake2b:
     """Return an empty digest of the kind that claims carry."""
-    return hashlib.blake2b(digest_size=32)
+    return hashlib.blake2b(digest_size=32, key=key)
 
 
-def write(path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage) -> Written:
+def write(
+    path: Path, batches: Iterator[ArrowColumns], columns: TableSchema, lineage: Lineage, key: bytes = b""
+) -> Written:
     """Write the batches (at least one) to `path`. An error on the way leaves an unfinished file and is raised."""
     gathered = Gathered(columns)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
-        output = _Output(raw)
+        output = _Output(raw, key)
         complete = _Batches(batches, lineage, gathered, output)
         wide = complete.bytes_per_row > _WIDE
         plain = [c.name for c in (*columns.columns, ROW) if c.kind in _NO_DICTIONARY and not wide]
@@ -120,9 +122,9 @@ def _repeated(kind: DataType, value: str | int, rows: int) -> Array:
 class _Output(io.RawIOBase):
     """A file that counts and digests, and keeps an error until the writer is done: arro3 panics at one."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: IO[bytes], key: bytes) -> None:
         super().__init__()
-        self.digest = new_digest()
+        self.digest = new_digest(key)
         self.size = 0
         self.failure: OSError | UploaderError | None = None
         self._raw = raw

@@ -27,7 +27,8 @@ def make(folder: Path) -> None:
     """Make the directory and its spool, for our eyes only. Raises ConfigError where that can't be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / "spool").mkdir(mode=0o700, exist_ok=True)
+        for name in ("spool", "work"):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise ConfigError(

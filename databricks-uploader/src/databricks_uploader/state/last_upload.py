@@ -8,6 +8,7 @@ from pathlib import Path
 
 from databricks_uploader.model.claim import Claim, Identity
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.step_counts import ByRule
 
 FILE_NAME = "last_upload.json"
 
@@ -23,6 +24,7 @@ class Summary:
     committed_at: str | None
     pending: tuple[Claim, ...]
     quarantined: int
+    by_rule: ByRule
 
 
 def write(folder: Path, summaries: Sequence[Summary]) -> None:

@@ -10,12 +10,15 @@ from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import Recent
+from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import Column, TableSchema
 from databricks_uploader.model.times import Unit
 from databricks_uploader.model.witness import Witness
 
 SCHEMA_VERSION = 1
 SCHEMA = """
+CREATE TABLE secret (one INTEGER PRIMARY KEY CHECK (one = 1), digests BLOB NOT NULL) STRICT;
+INSERT INTO secret VALUES (1, randomblob(32));
 CREATE TABLE node (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     node_id TEXT NOT NULL, serial TEXT, machine_id TEXT, source TEXT NOT NULL
@@ -29,7 +32,7 @@ CREATE TABLE pipeline (
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
     former TEXT NOT NULL, cursor_order TEXT NOT NULL, floor INTEGER,
     units TEXT NOT NULL, altered TEXT NOT NULL, recent TEXT NOT NULL, source_columns TEXT NOT NULL,
-    rows_loaded INTEGER NOT NULL DEFAULT 0, newest TEXT, committed_at TEXT,
+    rows_loaded INTEGER NOT NULL DEFAULT 0, by_rule TEXT NOT NULL DEFAULT '[[], []]', newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
 CREATE TABLE claim (
@@ -40,6 +43,7 @@ CREATE TABLE claim (
     rows_excluded INTEGER NOT NULL, rows_quarantined INTEGER NOT NULL,
     file_name TEXT, file_size INTEGER, file_digest TEXT,
     columns TEXT NOT NULL, statistics TEXT NOT NULL, newest TEXT, claimed_at TEXT NOT NULL,
+    by_rule TEXT NOT NULL, rules TEXT,
     may_be_out INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node_id, source_table, target_table, sequence)
 ) STRICT;
@@ -128,6 +132,8 @@ def claim_values(claim: Claim) -> dict[str, Any]:
         "statistics": json.dumps(claim.statistics, ensure_ascii=False),
         "newest": claim.newest and claim.newest.isoformat(),
         "claimed_at": claim.claimed_at.isoformat(),
+        "by_rule": by_rule_text(claim.by_rule),
+        "rules": claim.rules,
     }
 
 
@@ -191,7 +197,21 @@ def claim(row: Row) -> Claim:
         statistics={name: (low, high, nulls) for name, (low, high, nulls) in json.loads(row["statistics"]).items()},
         newest=datetime.fromisoformat(row["newest"]) if row["newest"] else None,
         claimed_at=datetime.fromisoformat(row["claimed_at"]),
+        by_rule=by_rule(row["by_rule"]),
+        rules=row["rules"],
+        may_be_out=bool(row["may_be_out"]),
     )
+
+
+def by_rule_text(counts: ByRule) -> str:
+    """Write what rules did."""
+    return json.dumps([counts.excluded, counts.altered], ensure_ascii=False)
+
+
+def by_rule(text: str) -> ByRule:
+    """Read what rules did."""
+    excluded, altered = json.loads(text)
+    return ByRule(tuple((label, rows) for label, rows in excluded), tuple((label, rows) for label, rows in altered))
 
 
 def schema_text(schema: TableSchema) -> str:

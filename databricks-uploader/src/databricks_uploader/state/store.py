@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from databricks_uploader.model.claim import Claim, Head, Identity
 from databricks_uploader.model.node import Node
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow
+from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import Witness, Witnesses
 from databricks_uploader.state import last_upload, quarantine, rows
@@ -200,11 +202,14 @@ class Store:
                 f"DELETE FROM claim WHERE {_OF_IDENTITY} AND sequence <= :sequence",
                 values,
             )
+            (before,) = connection.execute(f"SELECT by_rule FROM pipeline WHERE {_OF_IDENTITY}", values).fetchone()
+            by_rule = reduce(ByRule.plus, (claim.by_rule for claim in claims), rows.by_rule(before))
+            values["by_rule"] = rows.by_rule_text(by_rule)
             connection.execute(
                 "UPDATE pipeline SET head_owner = coalesce(:head_owner, head_owner), "
                 "head_sequence = coalesce(:head_sequence, head_sequence), "
                 "head_digest = coalesce(:head_digest, head_digest), "
-                "rows_loaded = rows_loaded + :rows, committed_at = :committed_at, "
+                "rows_loaded = rows_loaded + :rows, by_rule = :by_rule, committed_at = :committed_at, "
                 f"newest = max(coalesce(newest, :newest), coalesce(:newest, newest)) WHERE {_OF_IDENTITY}",
                 values,
             )
@@ -227,6 +232,10 @@ class Store:
                 connection.execute(f"DELETE FROM {table}")
         return names
 
+    def digest_key(self) -> bytes:
+        """Return the key of the digests of spool files."""
+        return bytes(self._query("SELECT digests FROM secret")[0]["digests"])
+
     def spool_files(self) -> list[str]:
         """Return the names of all files that pending claims need."""
         return [row["file_name"] for row in self._query(_SPOOL_FILES)]
@@ -243,6 +252,7 @@ class Store:
                 row["committed_at"],
                 tuple(self.pending(rows.identity(row))),
                 self.quarantined(rows.identity(row)),
+                rows.by_rule(row["by_rule"]),
             )
             for row in found
         ]

@@ -3,28 +3,18 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from databricks_uploader.errors import PermanentError, TransientError, UploaderError
-from databricks_uploader.model.claim import Statistics
 from databricks_uploader.model.step_counts import StepCounts
 from databricks_uploader.model.steps import Round
-from databricks_uploader.steps.sql import Work, counting, writing
+from databricks_uploader.model.work import Applied, Work
+from databricks_uploader.steps.sql import counting, writing
 from databricks_uploader.steps.statistics import statistics_of
 
 _MEMORY = "96MB"
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What became of a typed file."""
-
-    counts: StepCounts
-    statistics: Statistics = field(default_factory=dict)
-    """Of the written file's columns, the lineage columns among them; empty where no row was left to write."""
 
 
 def apply(work: Work, typed: Path, written: Path) -> Applied:

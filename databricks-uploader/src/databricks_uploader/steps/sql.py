@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from databricks_uploader.model.secret import Secret
-from databricks_uploader.model.step_columns import after, output
+from databricks_uploader.model.step_columns import after
 from databricks_uploader.model.steps import (
     Condition,
     Drop,
@@ -16,32 +15,13 @@ from databricks_uploader.model.steps import (
     SanitizeRule,
     Step,
 )
-from databricks_uploader.model.table import LINEAGE, ROW, TableSchema
+from databricks_uploader.model.table import LINEAGE, ROW
+from databricks_uploader.model.work import Work
 from databricks_uploader.steps.expressions import altered, condition, differs, quoted
 
 LINEAGE_ORDER = (*(c.name for c in LINEAGE.columns if c != ROW), ROW.name)
 """The lineage columns as they stand in a claim's file, after its own columns."""
 ROW_GROUP_ROWS = 32_768
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be done to typed files of one shape."""
-
-    steps: tuple[Step, ...]
-    columns: TableSchema
-    """The file's own columns; the lineage columns come after them."""
-    judged: frozenset[str] | None = None
-    """The columns that may leave; None: all."""
-    numbered: bool = False
-    """Whether `_row` becomes the row's ordinal in what is written, since a rule touches the source's key."""
-    key: Secret | None = None
-    """The key of `hash`."""
-
-    @property
-    def output(self) -> TableSchema:
-        """What the written file holds besides the lineage columns."""
-        return output(self.steps, self.columns, self.judged)
 
 
 @dataclass

@@ -1,0 +1,39 @@
+"""What is to be done to typed files of one shape, and what became of one."""
+
+from dataclasses import dataclass, field
+
+from databricks_uploader.model.claim import Statistics
+from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.step_columns import output
+from databricks_uploader.model.step_counts import StepCounts
+from databricks_uploader.model.steps import Step
+from databricks_uploader.model.table import TableSchema
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done to typed files of one shape; without steps, nothing is."""
+
+    steps: tuple[Step, ...]
+    columns: TableSchema
+    """The file's own columns; the lineage columns come after them."""
+    judged: frozenset[str] | None = None
+    """The columns that may leave; None: all."""
+    numbered: bool = False
+    """Whether `_row` becomes the row's ordinal in what is written, since a rule touches the source's key."""
+    key: Secret | None = None
+    """The key of `hash`."""
+
+    @property
+    def output(self) -> TableSchema:
+        """What the written file holds besides the lineage columns."""
+        return output(self.steps, self.columns, self.judged)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a typed file."""
+
+    counts: StepCounts
+    statistics: Statistics = field(default_factory=dict)
+    """Of the written file's columns, the lineage columns among them; empty where no row was left to write."""
