@@ -47,9 +47,20 @@ def original(folder: Path, edge: Edge, database: str) -> dict[str, str]:
     return variables
 
 
-def test_the_originals_quick_start_works_with_five_values_changed(tmp_path: Path, warehouse: Warehouse) -> None:
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ORIGINAL_TABLE,
+        f"{ORIGINAL_TABLE}, PRIMARY KEY (id)",
+        "id INT, device_id STRING, timestamp TIMESTAMP, temperature FLOAT, humidity DECIMAL(10,2), status STRING",
+    ],
+    ids=["as it is", "with a primary key", "of other types"],
+)
+def test_the_originals_quick_start_works_with_five_values_changed(
+    tmp_path: Path, warehouse: Warehouse, columns: str
+) -> None:
     edge = Edge(warehouse)
-    edge.create_table(lineage=False, columns=ORIGINAL_TABLE, name="raw_sensor_readings")
+    edge.create_table(lineage=False, columns=columns, name="raw_sensor_readings")
     variables = original(tmp_path, edge, edge.schema)  # a schema of the compute's own catalog, as there
     for _ in range(2):
         done = program.run("--config", "config.yaml", "--once", cwd=tmp_path, environment=variables)

@@ -15,7 +15,7 @@ from typing import Any
 from arro3.core import Array, DataType, RecordBatch
 from arro3.io import read_parquet
 
-from databricks_uploader.destinations.databricks.statements import sql_type, text
+from databricks_uploader.destinations.databricks.statements import text
 from databricks_uploader.model.table import Column
 from databricks_uploader.model.workspace import quoted
 
@@ -112,4 +112,4 @@ def _value(column: Column, given: str) -> str:
             return f"timestamp_micros(CAST({given} AS BIGINT))"
         case "date":
             return f"date_add(DATE '1970-01-01', CAST({given} AS INT))"
-    return f"CAST({given} AS {sql_type(column)})"
+    return f"CAST({given} AS {column.sql_type})"

@@ -1,7 +1,6 @@
 """The SQL that is sent, as text: https://docs.databricks.com/sql/language-manual."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from databricks_uploader.model.claim import SEQUENCE_BITS
 from databricks_uploader.model.table import LINEAGE, ROW, Column, TableSchema
@@ -25,17 +24,12 @@ def text(value: str) -> str:
     return f"'{escaped}'"
 
 
-def sql_type(column: Column) -> str:
-    """Return the name of a column's type."""
-    return replace(column, nullable=True).sql.removeprefix(f"{quoted(column.name)} ")
-
-
 def copy_into(target: str, folder: str, names: Sequence[str], columns: Sequence[Column]) -> str:
     """Load files that were not loaded yet, with the table's exact types; without columns, all that they have.
 
     Files with other columns than the first one lose them without mergeSchema; a missing file would be passed over.
     """
-    chosen = ", ".join(f"CAST({quoted(c.name)} AS {sql_type(c)}) AS {quoted(c.name)}" for c in columns)
+    chosen = ", ".join(f"CAST({quoted(c.name)} AS {c.sql_type}) AS {quoted(c.name)}" for c in columns)
     source = f"(SELECT {chosen} FROM {text(folder)})" if columns else text(folder)
     return (
         f"COPY INTO {target} FROM {source} FILEFORMAT = PARQUET FILES = ({', '.join(map(text, names))}) "
