@@ -82,6 +82,9 @@ class _New:
             fingerprints, self.slack = self._fingerprints(page.told), page.slack
             times = [NEVER if time is None else time for time, _ in page.told]
             new = [i for i, row in enumerate(fingerprints) if row not in self.seen and self._wanted(times[i])]
+            if new and self.claimed and page.size > ALONE:
+                self.limited = True
+                return
             reached = [time for time in times if time <= self.latest]
             self.cursor = max(reached if self.cursor is None else [self.cursor, *reached], default=None)
             if new:
@@ -94,7 +97,7 @@ class _New:
                 self._size += page.size * len(new) // page.rows
                 yield picked.columns
             full = self.claimed >= self.limits.span_rows or self._size >= self.limits.span_bytes
-            if full or page.size > ALONE:
+            if full or (new and page.size > ALONE):
                 self.limited = not page.last
                 return
 

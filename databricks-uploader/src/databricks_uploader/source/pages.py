@@ -62,6 +62,8 @@ class Care:
 
 _MANY_ROWS = 100_000
 _NARROW = 16 << 10
+_TAILED = 2 << 10
+"""Rows of more bytes give their witness values at once, rather than being kept for it."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,8 @@ class Reader:
         def of_wide(count: int, all_rows: Sequence[tuple[int, Values]]) -> Sequence[tuple[int, Values]]:
             return all_rows[-count:]
 
-        # Any column keeps all that were read with it in memory.
-        wide = size_of(read.raw) > 2 * self.size.size
+        # An array keeps all that were read with it in memory, and tails are kept of some thousand rows.
+        wide = size_of(read.raw) > _TAILED * len(keys)
         return Page(
             sorted_out.columns,
             rows=len(keys),

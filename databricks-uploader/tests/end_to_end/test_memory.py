@@ -1,0 +1,55 @@
+"""The memory promise: 150 MB, and four times the largest row."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support import databases, program, tables
+
+MB = 1 << 20
+MEASURED = (
+    sys.executable,
+    "-c",
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)",
+)
+TEXT = "hex(randomblob({size} / 2))"
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "values", "arrive"),
+    [
+        (40 * MB, 2, ("BLOB", "randomblob({size})", "1"), 2),
+        pytest.param(40 * MB, 3, ("TEXT", TEXT, "1"), 3, marks=pytest.mark.long),
+        pytest.param(40 * MB, 3, ("", TEXT, "1"), 3, marks=pytest.mark.long),
+        pytest.param(40 * MB, 3, ("TEXT", f"CAST({TEXT} AS BLOB)", "1"), 3, marks=pytest.mark.long),
+        pytest.param(40 * MB, 3, ("TEXT", TEXT, "iif(i = 2, 'many', 1)"), 2, marks=pytest.mark.long),
+        pytest.param(40 * MB, 2, ("TEXT", "CAST(randomblob({size}) AS TEXT)", "1"), 0, marks=pytest.mark.long),
+        pytest.param(20 * MB, 8, ("BLOB", "randomblob({size})", "1"), 8, marks=pytest.mark.long),
+        pytest.param(100_000, 2_000, ("BLOB", "randomblob({size})", "1"), 2_000, marks=pytest.mark.long),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ts TEXT, {})",
+        pytest.param("ts TEXT, {}, PRIMARY KEY (ts)) WITHOUT ROWID", marks=pytest.mark.long),
+    ],
+    ids=["by rowid", "by time"],
+)
+def test_wide_rows_keep_the_promise(
+    tmp_path: Path, key: str, size: int, rows: int, values: tuple[str, str, str], arrive: int
+) -> None:
+    declared, value, other = values
+    path = tmp_path / "a.db"
+    databases.execute(
+        path,
+        f"CREATE TABLE t ({key.format(f'v {declared}, n INTEGER')}",
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t "
+        f"SELECT strftime('%Y-%m-%dT%H:%M:%SZ', i, 'unixepoch'), {value.format(size=size)}, {other} FROM n",
+    )
+    done = program.run("--sqlite", path, "--delta-path", tmp_path / "lake", "--state-dir", tmp_path / "state",
+                       "--once", "--node-id", "n", prefix=MEASURED)  # fmt: skip
+    assert done.exit_code == 0, done.errors
+    assert len(tables.rows(tmp_path / "lake" / "raw_t", "_row")) == arrive
+    assert int(done.output.splitlines()[-1]) / 1024 <= 150 + 4 * size / MB
