@@ -32,6 +32,7 @@ from databricks_uploader.state import folder as state_folder
 from databricks_uploader.state.last_upload import FILE_NAME, left_by_the_original
 from databricks_uploader.state.machine import host_name, this_machine
 from databricks_uploader.state.store import Store
+from databricks_uploader.take_back import take_back
 
 
 @contextmanager
@@ -170,6 +171,7 @@ def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[in
         stopped_by_signals(TransientError.exit_code) as clock,
         opened(settings, folder, clock, log.tell) as (pipeline, ports),
     ):
+        take_back(pipeline, ports, log.tell)
         counts = replay(pipeline, ports, log.tell, ids)
         while (position := ports.state.position(pipeline.identity)) and flush(pipeline, position, ports):
             pass

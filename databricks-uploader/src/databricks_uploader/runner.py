@@ -18,6 +18,7 @@ from databricks_uploader.flush import flush
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.ports import Clock, Ports
 from databricks_uploader.prepare import prepare
+from databricks_uploader.take_back import take_back
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 300.0
@@ -79,6 +80,7 @@ def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
     Where a source can't be read any further, what was claimed before is loaded all the same.
     """
+    take_back(pipeline, ports, tell)
     with closing(ports.destination):  # a connection that stays open would cost while nothing is due
         return _cycle(pipeline, ports, tell)
 
@@ -107,7 +109,8 @@ def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
     used = ports.spool.size()
-    return used == 0 or used + pipeline.limits.span_bytes <= pipeline.limits.spool_bytes
+    needed = pipeline.limits.span_bytes * (2 if pipeline.steps else 1)  # as read, and as steps leave it
+    return used == 0 or used + needed <= pipeline.limits.spool_bytes
 
 
 def _fill(pipeline: Pipeline, ports: Ports, tell: Tell, *, continued: bool) -> bool:

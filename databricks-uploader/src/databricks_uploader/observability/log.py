@@ -125,6 +125,22 @@ def _(event: events.ColumnsAdded) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.TakenBack) -> tuple[int, str]:
+    return logging.WARNING, (
+        f"the rules of {event.identity.target_table} were changed: {event.rows:,} rows that waited are read again"
+    )
+
+
+@drawn.register
+def _(event: events.Judged) -> tuple[int, str]:
+    withheld = f"; withheld: {', '.join(map(repr, event.withheld))}" if event.withheld else ""
+    return logging.INFO, (
+        f"columns that go out into {event.identity.target_table}: {', '.join(map(repr, event.columns))}{withheld}. "
+        "One that comes later is withheld until the table has it"
+    )
+
+
+@drawn.register
 def _(event: events.Loaded) -> tuple[int, str]:
     read = sum(claim.counts.read for claim in event.claims)
     quarantined = sum(claim.counts.quarantined for claim in event.claims)
