@@ -183,6 +183,13 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True)
+class Discreet:
+    """Something that happened to a secure pipeline, to be told without any value of a row."""
+
+    event: "Event"
+
+
 Event = (
     Started
     | TableCreated
@@ -204,5 +211,6 @@ Event = (
     | Busy
     | Waiting
     | Notice
+    | Discreet
 )
 Tell = Callable[[Event], None]

@@ -351,6 +351,10 @@ class State(Protocol):
         """Return what is claimed and not committed, in order."""
         ...
 
+    def waiting_bytes(self, identity: Identity) -> int:
+        """Return the bytes of a pipeline's spool files."""
+        ...
+
     def sending(self, claims: Sequence[Claim]) -> None:
         """Note that these claims may be out from now on."""
         ...

@@ -194,6 +194,11 @@ class Store:
         )
         return [rows.claim(row) for row in found]
 
+    def waiting_bytes(self, identity: Identity) -> int:
+        """Return the bytes of a pipeline's spool files."""
+        asked = f"SELECT coalesce(sum(file_size), 0) AS size FROM claim WHERE {_OF_IDENTITY}"
+        return int(self._query(asked, rows.identity_values(identity))[0]["size"])
+
     def sending(self, claims: Sequence[Claim]) -> None:
         """Note that these claims may be out from now on."""
         with self._transaction() as connection:
