@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
@@ -17,7 +17,8 @@ from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.cost import sleepless
 from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline
-from databricks_uploader.model.plan import Plan
+from databricks_uploader.model.plan import Plan, sharing_targets
+from databricks_uploader.model.quarantine import check_there
 from databricks_uploader.model.source import SourceTable, loaded_key
 from databricks_uploader.model.step_columns import touches
 from databricks_uploader.model.table import Column, TableSchema
@@ -25,53 +26,91 @@ from databricks_uploader.model.workspace import Workspace
 from databricks_uploader.observability import log
 from databricks_uploader.ports import Clock, Destination, Ports, Steps
 from databricks_uploader.replay import replay
-from databricks_uploader.runner import Pace, run
+from databricks_uploader.runner import Opening, Pace, run
 from databricks_uploader.settings.credentials import Client
 from databricks_uploader.settings.model import Settings
 from databricks_uploader.state import folder as state_folder
 from databricks_uploader.state.last_upload import FILE_NAME, left_by_the_original
 from databricks_uploader.state.machine import host_name, this_machine
 from databricks_uploader.state.store import Store
+from databricks_uploader.take_back import take_back
+
+
+class Held:
+    """The state directory, locked and opened once for all pipelines, when the first of them asks for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._stack = ExitStack()
+        self._store: Store | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def store(self) -> Store:
+        """Return the state. Raises TransientError while another uploader has the directory."""
+        if self._store is None:
+            with ExitStack() as attempt:
+                attempt.enter_context(state_folder.locked(self.folder))
+                self._store = attempt.enter_context(Store.open(self.folder))
+                self._stack.push(attempt.pop_all())
+        return self._store
 
 
 @contextmanager
-def opened(settings: Settings, folder: Path, clock: Clock, tell: events.Tell) -> Iterator[tuple[Pipeline, Ports]]:
-    """Hold the state directory's lock and yield the pipeline of the settings with its ports."""
+def opened(
+    settings: Settings, plan: Plan, held: Held, clock: Clock, tell: events.Tell
+) -> Iterator[tuple[Pipeline, Ports]]:
+    """Yield the pipeline of a plan with its ports."""
     # Engines are loaded here, so that --help and commands on state do without them.
     from databricks_uploader.source.sqlite import SqliteSource  # noqa: PLC0415
     from databricks_uploader.spool.folder import FolderSpool  # noqa: PLC0415
 
-    with state_folder.locked(folder), Store.open(folder) as store:
-        source = SqliteSource(
-            settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
-        )
-        table = source.table()
-        node = bind(store, folder, settings)
-        plan, base = settings.plans[0], settings.databricks_table or table.name
-        identity = Identity(node.node_id, table.name, plan.target_table(base))
-        steps = _steps(settings, plan)
-        spool = FolderSpool(folder / "spool", steps, store.digest_key())
-        spool.keep_only(store.spool_files())
-        destination, where = _destination(settings, identity, _loaded_key(table, plan), clock, tell)
-        warning = plan.warning(base)
-        if warning is not None:
-            tell(events.Notice(warning))
-        tell(events.Started(f"{table.name} of {settings.sqlite}", identity, where, str(folder)))
-        advice = sleepless(settings.interval, settings.min_rows, settings.max_delay)
-        if settings.destination == "databricks" and not settings.once and advice is not None:
-            tell(events.Notice(advice))
-        pipeline = Pipeline(
-            identity,
-            _limits(settings),
-            order=_ORDERS[settings.cursor],
-            late_arrival=timedelta(seconds=settings.late_arrival),
-            start=settings.start or "beginning",
-            on_new_column=_on_new_column(settings, plan),
-            steps=plan.steps,
-            key=settings.hash_key,
-            keeps_values=(settings.quarantine_store or ("reasons" if plan.secure else "full")) == "full",
-        )
-        yield pipeline, Ports(source, destination, spool, store, clock, steps)
+    store = held.store()
+    source = SqliteSource(
+        settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
+    )
+    table = source.table()
+    node = bind(store, held.folder, settings)
+    identity = Identity(node.node_id, table.name, _target(settings, plan, table, tell))
+    steps = _steps(settings, plan)
+    spool = FolderSpool(held.folder / "spool", steps, store.digest_key())
+    spool.keep_only(store.spool_files())
+    destination, where = _destination(settings, identity, _loaded_key(table, plan), clock, tell)
+    tell(events.Started(f"{table.name} of {settings.sqlite}", identity, where, str(held.folder)))
+    advice = sleepless(settings.interval, settings.min_rows, settings.max_delay)
+    if settings.destination == "databricks" and not settings.once and advice is not None:
+        tell(events.Notice(advice))
+    pipeline = Pipeline(
+        identity,
+        _limits(settings),
+        order=_ORDERS[settings.cursor],
+        late_arrival=timedelta(seconds=settings.late_arrival),
+        start=settings.start or "beginning",
+        on_new_column=_on_new_column(settings, plan),
+        steps=plan.steps,
+        key=settings.hash_key,
+        keeps_values=(settings.quarantine_store or ("reasons" if plan.secure else "full")) == "full",
+    )
+    yield pipeline, Ports(source, destination, spool, store, clock, steps)
+
+
+def _target(settings: Settings, plan: Plan, table: SourceTable, tell: events.Tell) -> str:
+    """Return the plan's target table. Raises ConfigError where another plan has it too."""
+    base = settings.databricks_table or table.name
+    for one, other in sharing_targets(settings.plans, base):
+        if plan in (one, other):
+            raise ConfigError(
+                f"the pipelines {one.name!r} and {other.name!r} have one target table, {plan.target_table(base)!r}",
+                hint="each needs a table of its own: give one of them a target",
+            )
+    warning = plan.warning(base)
+    if warning is not None:
+        tell(events.Notice(warning))
+    return plan.target_table(base)
 
 
 def _steps(settings: Settings, plan: Plan) -> Steps | None:
@@ -102,10 +141,12 @@ def _on_new_column(settings: Settings, plan: Plan) -> Literal["add", "withhold",
 
 
 def _limits(settings: Settings) -> Limits:
+    """Return what one pipeline may hold: its share of the spool, so that one that can't load leaves room to others."""
+    share = settings.spool_max_bytes // len(settings.plans)
     delay_s = settings.max_delay or (3_600.0 if settings.min_rows else 0.0)
     return Limits(
-        span_bytes=min(64 << 20, settings.spool_max_bytes),
-        spool_bytes=settings.spool_max_bytes,
+        span_bytes=min(64 << 20, share),
+        spool_bytes=share,
         quarantine_rows=settings.quarantine_max_rows,
         min_rows=None if settings.once else settings.min_rows,
         max_delay=timedelta(seconds=0.0 if settings.once else delay_s),
@@ -158,22 +199,34 @@ def upload(settings: Settings) -> int:
     folder = state_folder.locate(settings.state_dir, log.tell)
     state_folder.make(folder)
     pace = Pace(settings.once, settings.interval, settings.retry_for)
-    with stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock:
-        return run(lambda: opened(settings, folder, clock, log.tell), clock, log.tell, pace, random.random)
+    with stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock, Held(folder) as held:
+        return run(openings(settings, held, clock), clock, log.tell, pace, random.random)
+
+
+def openings(settings: Settings, held: Held, clock: Clock) -> Sequence[Opening]:
+    """Return how the pipelines of the settings are begun."""
+    return [
+        Opening(partial(opened, settings, plan, held, clock, log.tell), discreet=plan.secure) for plan in settings.plans
+    ]
 
 
 def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[int, int]:
     """Load rows in quarantine (None: all) that fit by now; return how many did and did not."""
     log.configure(settings.log_level)
     folder = state_folder.locate(settings.state_dir, log.tell)
-    with (
-        stopped_by_signals(TransientError.exit_code) as clock,
-        opened(settings, folder, clock, log.tell) as (pipeline, ports),
-    ):
-        counts = replay(pipeline, ports, log.tell, ids)
-        while (position := ports.state.position(pipeline.identity)) and flush(pipeline, position, ports):
-            pass
-        return counts
+    fitting, left = 0, 0
+    with stopped_by_signals(TransientError.exit_code) as clock, Held(folder) as held:
+        check_there(held.store().kept_ids(), ids)
+        for opening in openings(settings, held, clock):
+            with opening.open() as (pipeline, ports):
+                take_back(pipeline, ports, log.tell)
+                fit, not_yet = replay(pipeline, ports, log.tell, ids)
+                fitting, left = fitting + fit, left + not_yet
+                while (position := ports.state.position(pipeline.identity)) and flush(
+                    pipeline, position, ports, at_once=True
+                ):
+                    pass
+    return fitting, left
 
 
 def bind(store: Store, folder: Path, settings: Settings) -> Node:

@@ -32,6 +32,8 @@ class Apart:
     at_most: int
     held: Callable[[], int]
     """Gives how many rows are in quarantine already."""
+    keeps_values: bool
+    """Whether rows in quarantine are kept with their values."""
     quarantined: list[QuarantinedRow] = field(default_factory=list)
     altered: Counter[str] = field(default_factory=Counter)
     units: Units = field(default_factory=dict)
@@ -41,7 +43,7 @@ class Apart:
         self.altered.update(altered)
         self.recent = self.recent.after(rows, tuple(quarantined))
         if quarantined:
-            self.quarantined += quarantined.values()
+            self.quarantined += [row if self.keeps_values else replace(row, values={}) for row in quarantined.values()]
             held = self.held() + len(self.quarantined)
             check_bearable(self.recent, held, self.at_most, self.quarantined[-1])
 
@@ -69,7 +71,7 @@ class Apart:
 def apart(pipeline: Pipeline, position: Position, ports: Ports) -> Apart:
     """Begin a span."""
     held = partial(ports.state.quarantined, pipeline.identity)
-    return Apart(position.recent, pipeline.limits.quarantine_rows, held)
+    return Apart(position.recent, pipeline.limits.quarantine_rows, held, pipeline.keeps_values)
 
 
 def claim_of(

@@ -42,7 +42,7 @@ def columns_now(
     for name in gone:
         tell(Notice(f"column {name!r} of {table.name!r} is gone: it is NULL in rows from now on"))
     of_time = position.timestamp_column or found.time_as_read
-    return replace(position, source_columns=names, timestamp_column=of_time), found
+    return replace(position, source_columns=names, timestamp_column=of_time, numbered=found.work.numbered), found
 
 
 def rules_of(pipeline: Pipeline, ports: Ports) -> Rules:

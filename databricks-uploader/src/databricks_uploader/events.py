@@ -103,6 +103,23 @@ class ColumnsAdded:
 
 
 @dataclass(frozen=True)
+class TakenBack:
+    """Rules were changed: so many rows that were claimed by others, and are not out, are read again."""
+
+    identity: Identity
+    rows: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The columns that a secure pipeline lets out, and those that it withholds."""
+
+    identity: Identity
+    columns: tuple[str, ...]
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Loaded:
     """Claims are in the target table for good."""
 
@@ -166,6 +183,13 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True)
+class Discreet:
+    """Something that happened to a secure pipeline, to be told without any value of a row."""
+
+    event: "Event"
+
+
 Event = (
     Started
     | TableCreated
@@ -178,6 +202,8 @@ Event = (
     | Altered
     | Quarantined
     | ColumnsAdded
+    | TakenBack
+    | Judged
     | Loaded
     | CaughtUp
     | Failed
@@ -185,5 +211,6 @@ Event = (
     | Busy
     | Waiting
     | Notice
+    | Discreet
 )
 Tell = Callable[[Event], None]

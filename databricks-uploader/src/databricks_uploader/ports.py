@@ -10,7 +10,7 @@ from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, St
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.quarantine import Kept, QuarantinedRow
+from databricks_uploader.model.quarantine import Kept, QuarantinedRow, RawValue
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.steps import Step
@@ -185,6 +185,10 @@ class Source(Protocol):
         """Type rows that are no longer asked of the table; the index is that among `rows`."""
         ...
 
+    def held(self, table: SourceTable, keys: Sequence[int]) -> Mapping[int, Mapping[str, RawValue]]:
+        """Return all values, as the source holds them, of those rows with these rowids that are there."""
+        ...
+
     def newest_first(self, table: SourceTable, columns: Sequence[str], at_most: int) -> Sequence[tuple[int, Values]]:
         """Return rowid and witness values of so many of the newest rows."""
         ...
@@ -327,8 +331,8 @@ class State(Protocol):
         """
         ...
 
-    def kept_ids(self, identity: Identity) -> Sequence[int]:
-        """Return the numbers of a pipeline's rows in quarantine."""
+    def take_back(self, claim: Claim) -> Sequence[str]:
+        """Forget a claim of a secure pipeline, and all after it, as if they had never been; return their files."""
         ...
 
     def kept(self, identity: Identity, ids: Sequence[int] | None) -> Iterator[Kept]:
@@ -345,6 +349,10 @@ class State(Protocol):
 
     def pending(self, identity: Identity) -> list[Claim]:
         """Return what is claimed and not committed, in order."""
+        ...
+
+    def waiting_bytes(self, identity: Identity) -> int:
+        """Return the bytes of a pipeline's spool files."""
         ...
 
     def sending(self, claims: Sequence[Claim]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from databricks_uploader.drift import rules_of
 from databricks_uploader.errors import ConfigError, StateError, TransientError
-from databricks_uploader.events import Began, TableCreated, Tell
+from databricks_uploader.events import Began, Judged, TableCreated, Tell
 from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
 from databricks_uploader.model.gaps import LOWEST
@@ -62,10 +62,14 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         secret=secrets.token_bytes(16),
         order=_order(pipeline, source, time_name),
         units={} if time is None or time.unit is None else {time.name: time.unit},
+        numbered=layout.work.numbered,
     )
     head = ports.destination.head()
     standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
     ports.state.stand(pipeline.identity, standing)
+    if pipeline.secure:
+        withheld = (*layout.withheld, *(pair.source.name for pair in layout.missing))
+        tell(Judged(pipeline.identity, tuple(c.name for c in layout.work.output.columns), withheld))
     tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
     return standing.position
 
@@ -104,6 +108,13 @@ def _started(first: Position, pipeline: Pipeline, source: SourceTable, ports: Po
 
 def _after(head: Head, first: Position, source: SourceTable, ports: Ports) -> Standing:
     """Go on after the newest row of the table's newest incarnation, if the source still has that row."""
+    if first.numbered:
+        raise StateError(
+            f"the table holds claim {head.sequence} of this node, state is lost, and a rule touches the source's key: "
+            "the table can't tell which row was loaded last",
+            hint="restore the state directory; or load into another table (--table, or the pipeline's target) to begin "
+            "anew; or have the table's rows of this node deleted, and give the uploader its own --node-id",
+        )
     last = ports.destination.last_row(head, first.timestamp_column) if first.order == "rowid" else None
     if last is None:
         raise StateError(

@@ -1,18 +1,21 @@
 """Quarantine → claims: rows that could not be loaded are typed anew, and those that fit now are claimed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from databricks_uploader.claiming import claim_of, next_lineage
 from databricks_uploader.drift import columns_now
-from databricks_uploader.errors import ConfigError
+from databricks_uploader.errors import ConfigError, TransientError
 from databricks_uploader.events import Claimed, Tell
 from databricks_uploader.model.claim import Counts, LateSpan
+from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
-from databricks_uploader.model.position import Standing
-from databricks_uploader.model.quarantine import Kept, check_there
+from databricks_uploader.model.position import Position, Standing
+from databricks_uploader.model.quarantine import Kept, RawValue
+from databricks_uploader.model.source import SourceTable
 from databricks_uploader.ports import Ports
+from databricks_uploader.recognise import newest_is_there
 
 
 def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | None) -> tuple[int, int]:
@@ -20,8 +23,6 @@ def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | No
 
     Each claim is of rows of one life of the source table. Rows that do not fit stay where they are.
     """
-    if ids is not None:
-        check_there(ports.state.kept_ids(pipeline.identity), ids)
     fitting, left = 0, 0
     for kept in _portions(ports.state.kept(pipeline.identity, ids), pipeline.limits.span_bytes):
         loaded = _replayed(pipeline, ports, tell, kept)
@@ -38,6 +39,9 @@ def _replayed(pipeline: Pipeline, ports: Ports, tell: Tell, kept: Sequence[Kept]
     if target is not None and target.id == position.table_id:
         position = replace(position, schema=target.schema)  # whose types may have been changed for these rows
     position, layout = columns_now(pipeline, table, position, ports, tell)
+    kept = [*_with_values(kept, table, position, layout, ports)]
+    if not kept:
+        return 0
     picked = ports.source.again(table, layout.pairs, position, [each.row for each in kept])
     fit = [each for i, each in enumerate(kept) if i not in picked.quarantined]
     if not fit:
@@ -53,6 +57,27 @@ def _replayed(pipeline: Pipeline, ports: Ports, tell: Tell, kept: Sequence[Kept]
     ports.state.claim(claim, standing, freed=[each.id for each in fit])
     tell(Claimed(claim, more=True))
     return len(fit)
+
+
+def _with_values(
+    kept: Sequence[Kept], table: SourceTable, position: Position, layout: Layout, ports: Ports
+) -> Iterator[Kept]:
+    """Yield the rows that have their values, or have them in the source still: of this life of it, by their rowids."""
+    keys = {each.row.key for each in kept if not each.row.values and each.incarnation == position.incarnation}
+    found: Mapping[int, Mapping[str, RawValue]] = {}
+    asked = [key for key in keys if key is not None]
+    if asked and position.order == "rowid":
+        standing = Standing(position, ports.state.witnesses(kept[0].identity))
+        newest = [w.key for w in standing.witnesses.rows[-1:]]
+        with ports.source.reading(table, layout.pairs, position, newest) as reading:
+            if not newest_is_there(standing, reading.look):
+                raise TransientError("the source is not as it was", hint="upload first, then replay again")
+        found = ports.source.held(table, asked)
+    for each in kept:
+        if each.row.values:
+            yield each
+        elif each.row.key is not None and each.row.key in found:
+            yield replace(each, row=replace(each.row, values=found[each.row.key]))
 
 
 def _portions(kept: Iterator[Kept], size: int) -> Iterator[list[Kept]]:

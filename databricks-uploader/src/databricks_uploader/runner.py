@@ -1,6 +1,6 @@
 """The loop: fill, flush, wait; and what an error means for the next try."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ from databricks_uploader.errors import (
     TransientError,
     UploaderError,
 )
-from databricks_uploader.events import Bug, CaughtUp, Failed, Loaded, Tell
+from databricks_uploader.events import Bug, CaughtUp, Discreet, Event, Failed, Loaded, Tell
 from databricks_uploader.fill import fill
 from databricks_uploader.flush import flush
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.ports import Clock, Ports
 from databricks_uploader.prepare import prepare
+from databricks_uploader.take_back import take_back
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 300.0
@@ -48,30 +49,91 @@ class Pace:
         return PARKED_RETRY_S if isinstance(error, PermanentError) else backoff
 
 
-def run(open_pipeline: Open, clock: Clock, tell: Tell, pace: Pace, jitter: Callable[[], float]) -> int:
-    """Upload once, or until it is time to stop; return the exit code of design.md's table of errors."""
-    failures, waited_s = 0, 0.0
+@dataclass(frozen=True)
+class Opening:
+    """How a pipeline is begun. `discreet`: whatever is told of it must hold no value of a row."""
+
+    open: Open
+    discreet: bool = False
+
+
+def run(openings: Sequence[Opening], clock: Clock, tell: Tell, pace: Pace, jitter: Callable[[], float]) -> int:
+    """Upload once, or until it is time to stop; return the exit code of design.md's table of errors.
+
+    The pipelines take turns. Each has its own pace: one that fails holds back no other.
+    """
     with ExitStack() as stack:
-        opened: tuple[Pipeline, Ports] | None = None
+        runs = [_Run(opening, stack, tell, pace, jitter) for opening in openings]
         while True:
-            try:
-                opened = opened or stack.enter_context(open_pipeline())
-                rows = cycle(*opened, tell)
-            except Exception as error:  # noqa: BLE001  (the one place where an error ends its journey)
-                again_s = pace.after(error, failures, waited_s, jitter())
-                tell(Failed(error, again_s) if isinstance(error, UploaderError) else Bug(error, again_s))
-                if pace.once and again_s is None:
-                    return error.exit_code if isinstance(error, UploaderError) else EXIT_BUG
-                failures, waited_s = failures + 1, waited_s + (again_s or 0)
-            else:
-                if pace.once and rows is None:
+            for one in [one for one in runs if one.again_s == 0]:
+                if not one.turn() and pace.once:
                     return TransientError.exit_code
-                if pace.once and rows is not None:
-                    tell(CaughtUp(rows))
-                    return 0
-                failures, waited_s, again_s = 0, 0.0, pace.interval_s
-            if clock.wait(again_s):
+            left = [one.again_s for one in runs if one.again_s is not None]
+            if pace.once and not left:
+                return _gravest(runs, tell)
+            wait_s = min(left, default=None)
+            if clock.wait(wait_s):
                 return TransientError.exit_code if pace.once else 0
+            for one in runs:
+                one.again_s = None if one.again_s is None or wait_s is None else one.again_s - wait_s
+
+
+def _gravest(runs: Sequence["_Run"], tell: Tell) -> int:
+    """Return the exit code of a single run; where all went well, tell so."""
+    code = min((one.code for one in runs), key=_GRAVITY.index)
+    if code == 0:
+        tell(CaughtUp(sum(one.rows for one in runs)))
+    return code
+
+
+_GRAVITY = (
+    EXIT_BUG,
+    StateError.exit_code,
+    ConfigError.exit_code,
+    PermanentError.exit_code,
+    TransientError.exit_code,
+    0,
+)
+
+
+@dataclass
+class _Run:
+    """One pipeline's turns."""
+
+    opening: Opening
+    stack: ExitStack
+    tell_all: Tell
+    pace: Pace
+    jitter: Callable[[], float]
+    again_s: float | None = 0.0
+    """When its next turn is; None: never."""
+    code: int = 0
+    rows: int = 0
+    _failures: int = 0
+    _waited_s: float = 0.0
+    _opened: tuple[Pipeline, Ports] | None = None
+
+    def turn(self) -> bool:
+        """Upload all there is; False when it is time to stop before that is done."""
+        try:
+            self._opened = self._opened or self.stack.enter_context(self.opening.open())
+            rows = cycle(*self._opened, self._tell)
+        except Exception as error:  # noqa: BLE001  (the one place where an error ends its journey)
+            self._failed(error)
+            return True
+        self._failures, self._waited_s, self.code = 0, 0.0, 0
+        self.rows += rows or 0
+        self.again_s = None if self.pace.once else self.pace.interval_s
+        return rows is not None
+
+    def _failed(self, error: Exception) -> None:
+        self.again_s = self.pace.after(error, self._failures, self._waited_s, self.jitter())
+        self._tell(Failed(error, self.again_s) if isinstance(error, UploaderError) else Bug(error, self.again_s))
+        self.code = error.exit_code if isinstance(error, UploaderError) else EXIT_BUG
+        self._failures, self._waited_s = self._failures + 1, self._waited_s + (self.again_s or 0)
+
+    def _tell(self, event: Event) -> None:
+        self.tell_all(Discreet(event) if self.opening.discreet else event)
 
 
 def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
@@ -79,6 +141,7 @@ def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
     Where a source can't be read any further, what was claimed before is loaded all the same.
     """
+    take_back(pipeline, ports, tell)
     with closing(ports.destination):  # a connection that stays open would cost while nothing is due
         return _cycle(pipeline, ports, tell)
 
@@ -106,8 +169,9 @@ def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
-    used = ports.spool.size()
-    return used == 0 or used + pipeline.limits.span_bytes <= pipeline.limits.spool_bytes
+    used = ports.state.waiting_bytes(pipeline.identity)
+    needed = pipeline.limits.span_bytes * (2 if pipeline.steps else 1)  # as read, and as steps leave it
+    return used == 0 or used + needed <= pipeline.limits.spool_bytes
 
 
 def _fill(pipeline: Pipeline, ports: Ports, tell: Tell, *, continued: bool) -> bool:

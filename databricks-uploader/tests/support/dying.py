@@ -9,21 +9,21 @@ import random
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from tests.support.fakes import file_of
 
-from databricks_uploader.app import opened
+from databricks_uploader.app import Held, openings
 from databricks_uploader.clock import SystemClock
 from databricks_uploader.destinations.delta import DeltaDestination
 from databricks_uploader.model.claim import Claim, Head
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.observability import log
 from databricks_uploader.ports import Page, Ports, Reading
-from databricks_uploader.runner import Pace, run
+from databricks_uploader.runner import Opening, Pace, run
 from databricks_uploader.settings.resolve import Sources, resolve
 from databricks_uploader.state import folder as state_folder
 
@@ -106,21 +106,24 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
     folder = settings.state_dir
     state_folder.make(folder)
 
+    def changed(pipeline: Pipeline, ports: Ports) -> tuple[Pipeline, Ports]:
+        other: dict[str, Any] = {}
+        if mutations in MUTANTS and settings.delta_path is not None:
+            other["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
+        if point in POINTS:
+            port, call = POINTS[point]
+            other[port] = Dying(other.get(port, getattr(ports, port)), call, when)
+        return replace(pipeline, limits=Limits(span_rows=500)), replace(ports, **other)
+
     @contextmanager
-    def dying() -> Iterator[tuple[Pipeline, Ports]]:
-        with opened(settings, folder, SystemClock(), log.tell) as (pipeline, ports):
-            changed: dict[str, Any] = {}
-            if mutations in MUTANTS and settings.delta_path is not None:
-                changed["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
-            if point in POINTS:
-                port, call = POINTS[point]
-                changed[port] = Dying(changed.get(port, getattr(ports, port)), call, when)
-            yield replace(pipeline, limits=Limits(span_rows=500)), replace(ports, **changed)
+    def dying(opening: Opening) -> Iterator[tuple[Pipeline, Ports]]:
+        with opening.open() as (pipeline, ports):
+            yield changed(pipeline, ports)
 
-    def again() -> AbstractContextManager[tuple[Pipeline, Ports]]:
-        return dying()
-
-    return run(again, SystemClock(), log.tell, Pace(once=True, interval_s=1, retry_for_s=0), random.random)
+    clock = SystemClock()
+    with Held(folder) as held:
+        found = [replace(each, open=partial(dying, each)) for each in openings(settings, held, clock)]
+        return run(found, clock, log.tell, Pace(once=True, interval_s=1, retry_for_s=0), random.random)
 
 
 if __name__ == "__main__":

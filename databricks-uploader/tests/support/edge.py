@@ -1,7 +1,8 @@
 """A machine at the edge: a real SQLite file with its writer, and the uploader beside it, loading into memory."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,23 +11,35 @@ from typing import Any, Literal, TypeVar
 from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
+from databricks_uploader.errors import ConfigError
 from databricks_uploader.events import Changed, Event, GapsGivenUp, Missed, Restarted
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position
+from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.step_faults import StepFault
+from databricks_uploader.model.steps import Step, is_secure
 from databricks_uploader.ports import Destination, Page, Ports, Reading, TimedPage
 from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state.store import Store
+from databricks_uploader.steps.carried_out import CarriedOut
 
 IDENTITY = Identity("node", "t", "raw_t")
 P = TypeVar("P", Page, TimedPage)
 Told = Restarted | Changed | Missed | GapsGivenUp
 """What is told about a source table's history."""
+
+
+def refused(faults: Iterable[StepFault]) -> None:
+    """Refuse rules that can't be applied."""
+    found = [fault.text for fault in faults]
+    if found:
+        raise ConfigError("; ".join(found), hint="mend the rules")
 
 
 @dataclass
@@ -75,6 +88,8 @@ class EdgeNode:
     connect: Callable[[], Destination] | None = None
     """Makes the destination of each start; None: that table in memory."""
     clock: FakeClock = field(default_factory=FakeClock)
+    steps: tuple[Step, ...] = ()
+    key: Secret | None = None
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -105,15 +120,22 @@ class EdgeNode:
     def source(self) -> SqliteSource:
         return SqliteSource(self.path, lambda _: None, page_size=self.page_size)
 
+    @property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(
+            IDENTITY, self.limits, start=self.start, steps=self.steps, key=self.key, on_new_column=self.on_new_column,
+            keeps_values=not is_secure(self.steps),
+        )  # fmt: skip
+
     @contextmanager
     def started(self) -> Iterator[tuple[Pipeline, Ports]]:
         """Start the uploader on what its state remembers."""
         with Store.open(self.state) as store:
-            spool = FolderSpool(self.state / "spool")
+            steps = CarriedOut(refused) if self.steps else None
+            spool = FolderSpool(self.state / "spool", steps, store.digest_key())
             spool.keep_only(store.spool_files())
             destination = self.connect() if self.connect else MemoryDestination(self.table, IDENTITY)
-            ports = Ports(self.source(), destination, spool, store, self.clock)
-            yield Pipeline(IDENTITY, self.limits, start=self.start, on_new_column=self.on_new_column), ports
+            yield self.pipeline, Ports(self.source(), destination, spool, store, self.clock, steps)
 
     def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:
         """Load all there is; return what was told about the table's history.
@@ -128,6 +150,12 @@ class EdgeNode:
         finally:
             self.events += events
         return [event for event in events if isinstance(event, Told)]
+
+    def remembered(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all that state holds."""
+        with closing(sqlite3.connect(self.state / "state.db")) as connection:
+            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
 
     def lose_state(self) -> None:
         (self.state / "state.db").unlink()

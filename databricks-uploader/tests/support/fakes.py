@@ -1,6 +1,6 @@
 """Ports in memory, which pass the same contract suites as the real ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Gaps, absent
 from databricks_uploader.model.head import not_loaded, table_gone
 from databricks_uploader.model.position import Position
-from databricks_uploader.model.quarantine import QuarantinedRow
+from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn
@@ -126,6 +126,9 @@ class MemorySource:
     def again(
         self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]
     ) -> Picked:
+        raise NotImplementedError("no row of readings is ever in quarantine")
+
+    def held(self, table: SourceTable, keys: Sequence[int]) -> Mapping[int, Mapping[str, RawValue]]:
         raise NotImplementedError("no row of readings is ever in quarantine")
 
     @contextmanager

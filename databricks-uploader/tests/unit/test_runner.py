@@ -9,7 +9,7 @@ from databricks_uploader.errors import ConfigError, PermanentError, StateError, 
 from databricks_uploader.events import Bug, Event, Failed
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.ports import Ports
-from databricks_uploader.runner import PARKED_RETRY_S, Pace, run
+from databricks_uploader.runner import PARKED_RETRY_S, Opening, Pace, run
 
 DAEMON = Pace(once=False, interval_s=300, retry_for_s=60)
 ONCE = Pace(once=True, interval_s=300, retry_for_s=60)
@@ -22,7 +22,7 @@ def failing(error: Exception, pace: Pace, clock: FakeClock) -> tuple[int, list[E
     def opening() -> AbstractContextManager[tuple[Pipeline, Ports]]:
         raise error
 
-    return run(opening, clock, events.append, pace, lambda: 1.0), events
+    return run([Opening(opening)], clock, events.append, pace, lambda: 1.0), events
 
 
 def test_a_daemon_waits_double_until_the_ceiling() -> None:

@@ -35,11 +35,14 @@ def listed_json(folder: Path) -> str:
 def shown(folder: Path, number: int) -> str:
     """Return one row with its values as the source held them."""
     kept = _one(folder, number)
-    width = max(len(name) for name in kept.row.values)
+    width = max((len(name) for name in kept.row.values), default=0)
     values = [
         f"  {name.ljust(width)}  {storage_class(value).upper():<7}  {_shortened(value)}{_because(kept, name)}"
         for name, value in kept.row.values.items()
     ]
+    if not kept.row.values:
+        values = [f"  {name}: {reason}" for name, reason in kept.row.reasons.items()]
+        values.append("Its values are in the source only; quarantine_store: full keeps those of rows to come.")
     _, pipeline, row, claimed, _ = _line(kept)
     return "\n".join([f"row {row} of {pipeline}, claimed {claimed}", *(line.rstrip() for line in values)])
 

@@ -72,6 +72,12 @@ def rebuild(folder: Path) -> str:
     """Forget all positions and claims, so that the next start takes them from the target tables."""
     _must_exist(folder)
     with locked(folder), Store.open(folder) as store:
+        numbered = [s.identity.target_table for s in store.summaries() if s.position.numbered]
+        if numbered:
+            raise ConfigError(
+                f"a rule touches the source's key: {', '.join(numbered)} can't tell which row was loaded last",
+                hint="keep the state; or load into another table (--table, or the pipeline's target)",
+            )
         for name in store.forget():
             (folder / "spool" / name).unlink(missing_ok=True)
     return "positions are forgotten; the next start takes each from its target table"

@@ -52,6 +52,8 @@ class Position:
     """Target column → number of its values that tell less than the source's."""
     source_columns: tuple[str, ...] = ()
     """What the source table's columns were."""
+    numbered: bool = False
+    """Whether `_row` is not the rowid, as a rule touches it: then the table can't tell where to go on."""
 
     @property
     def time_column(self) -> TimeColumn | None:

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import traceback
 from datetime import UTC, datetime
 from functools import singledispatch
 
@@ -16,6 +17,11 @@ from databricks_uploader.model.position import Position
 _LOG = logging.getLogger("databricks_uploader")
 _CONTROL = re.compile(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f]|\n(?!  )")
 """What must not reach a terminal or end a line: names of files, tables and columns may hold it. A list is ours."""
+
+_ROWID = re.compile(r"\b(row|rows after|after) -?\d+\b")
+"""How lines name rows: a rowid is a value, too."""
+_BUG = f"this is a bug of the uploader (exit code {EXIT_BUG})"
+_SHOWN = "--log-level debug shows where"
 
 
 def configure(level: str) -> None:
@@ -35,12 +41,24 @@ def tell(event: events.Event) -> None:
     _LOG.log(level, _CONTROL.sub(lambda found: ascii(found.group())[1:-1], line))
     if isinstance(event, events.Bug):
         _LOG.debug("the traceback", exc_info=event.error)
+    if isinstance(event, events.Discreet) and isinstance(event.event, events.Bug):
+        _LOG.debug("where\n%s", "".join(traceback.format_tb(event.event.error.__traceback__)))
 
 
 @singledispatch
 def drawn(event: events.Event) -> tuple[int, str]:
     """Return the level and text of an event's line."""
     raise TypeError(event)
+
+
+@drawn.register
+def _(event: events.Discreet) -> tuple[int, str]:
+    if isinstance(event.event, events.Bug):
+        again = _again(event.event.again_s)
+        level, line = logging.ERROR, f"{_BUG}: {type(event.event.error).__name__}; {_SHOWN}{again}"
+    else:
+        level, line = drawn(event.event)
+    return level, _ROWID.sub(r"\1 …", line)
 
 
 @drawn.register
@@ -125,6 +143,22 @@ def _(event: events.ColumnsAdded) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.TakenBack) -> tuple[int, str]:
+    return logging.WARNING, (
+        f"the rules of {event.identity.target_table} were changed: {event.rows:,} rows that waited are read again"
+    )
+
+
+@drawn.register
+def _(event: events.Judged) -> tuple[int, str]:
+    withheld = f"; withheld: {', '.join(map(repr, event.withheld))}" if event.withheld else ""
+    return logging.INFO, (
+        f"columns that go out into {event.identity.target_table}: {', '.join(map(repr, event.columns))}{withheld}. "
+        "One that comes later is withheld until the table has it"
+    )
+
+
+@drawn.register
 def _(event: events.Loaded) -> tuple[int, str]:
     read = sum(claim.counts.read for claim in event.claims)
     quarantined = sum(claim.counts.quarantined for claim in event.claims)
@@ -165,10 +199,7 @@ def _(event: events.Failed) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.Bug) -> tuple[int, str]:
-    return logging.ERROR, (
-        f"this is a bug of the uploader (exit code {EXIT_BUG}): {type(event.error).__name__}: {event.error}; "
-        f"--log-level debug shows where{_again(event.again_s)}"
-    )
+    return logging.ERROR, f"{_BUG}: {type(event.error).__name__}: {event.error}; {_SHOWN}{_again(event.again_s)}"
 
 
 def _from(position: Position) -> str:

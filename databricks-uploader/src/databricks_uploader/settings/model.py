@@ -164,7 +164,7 @@ KEYS = (
     Key(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
     _later(_STEPS, "enable_aggregate", BOOLEAN, "Aggregate rows; they go into aggregated_ tables.", "false"),
     _later(_STEPS, "aggregate_config", rules.AGGREGATE, "Rules for aggregating."),
-    _later(_STEPS, "pipelines", pipelines.PIPELINES, "Several pipelines, each with its own steps and target table."),
+    Key(_STEPS, "pipelines", pipelines.PIPELINES, "Several pipelines, each with its own steps and target table."),
     Key(_RUN, "state_dir", PATH, "Folder of the uploader's own state; unset: /state, or ./state where there is none."),
     Key(_RUN, "node_id", NAME, "Name of this node; unset: made of host name and machine id."),
     Key(_RUN, "interval", POSITIVE_DURATION, "Time between two cycles.", "5m", ("upload_interval",)),

@@ -1,6 +1,6 @@
 """One table of a SQLite database, found and read in pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -196,6 +196,13 @@ class SqliteSource:
         if found is None:
             raise RuntimeError("rows that are read exactly are sorted out at once")
         return Picked(found.columns, found.altered, found.quarantined)
+
+    def held(self, table: SourceTable, keys: Sequence[int]) -> Mapping[int, Mapping[str, RawValue]]:
+        """Return all values, as the source holds them, of those rows with these rowids that are there."""
+        with connect(self.path, self.tell) as connection:
+            rows = Rows(connection, table, (), None, self.zone, {}, ())
+            rows.exactly = {column.name for column in table.columns}
+            return rows.held(rows.read(rows.plan.named(keys), len(keys)))
 
     def _rows(
         self,

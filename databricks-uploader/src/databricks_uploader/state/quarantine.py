@@ -8,6 +8,7 @@ from sqlite3 import Connection, Row
 from databricks_uploader.model.claim import Claim, Identity
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow, RawValue, Undecodable
 from databricks_uploader.state import rows
+from databricks_uploader.state.standing import OF_IDENTITY
 
 _INSERT = "INSERT INTO quarantined_value VALUES (?, ?, ?)"
 _INSERT_UNDECODABLE = "INSERT INTO quarantined_value VALUES (?, ?, CAST(? AS TEXT))"
@@ -38,6 +39,18 @@ def insert(connection: Connection, claim: Claim, quarantined: Sequence[Quarantin
                 connection.execute(_INSERT, (inserted.lastrowid, name, value))
 
 
+def free(connection: Connection, claim: Claim, ids: Sequence[int]) -> None:
+    """Let rows go that are in a claim; they are deleted when it is committed."""
+    connection.executemany("UPDATE quarantine SET freed_by = ? WHERE id = ?", [(claim.sequence, i) for i in ids])
+
+
+def take_back(connection: Connection, claim: Claim) -> None:
+    """Forget rows that a claim and those after it have brought, and keep again those that they have freed."""
+    values = rows.claim_values(claim)
+    connection.execute(f"DELETE FROM quarantine WHERE sequence >= :sequence AND {OF_IDENTITY}", values)
+    connection.execute(f"UPDATE quarantine SET freed_by = NULL WHERE freed_by >= :sequence AND {OF_IDENTITY}", values)
+
+
 def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Delete rows, and with them their values."""
     connection.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in ids])
@@ -45,7 +58,9 @@ def delete(connection: Connection, ids: Sequence[int]) -> None:
 
 def kept(connection: Connection, identity: Identity | None, ids: Sequence[int] | None) -> Iterator[Kept]:
     """Yield rows in quarantine: of a pipeline (None: of each), with these numbers (None: all)."""
-    found = connection.execute("SELECT * FROM quarantine ORDER BY source_table, target_table, incarnation, id")
+    found = connection.execute(
+        "SELECT * FROM quarantine WHERE freed_by IS NULL ORDER BY source_table, target_table, incarnation, id"
+    )
     for row in found.fetchall():
         if (identity is None or rows.identity(row) == identity) and (ids is None or row["id"] in ids):
             values = connection.execute(_VALUES, (row["id"],)).fetchall()

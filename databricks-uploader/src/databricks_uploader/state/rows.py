@@ -32,6 +32,7 @@ CREATE TABLE pipeline (
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
     former TEXT NOT NULL, cursor_order TEXT NOT NULL, floor INTEGER,
     units TEXT NOT NULL, altered TEXT NOT NULL, recent TEXT NOT NULL, source_columns TEXT NOT NULL,
+    numbered INTEGER NOT NULL,
     rows_loaded INTEGER NOT NULL DEFAULT 0, by_rule TEXT NOT NULL DEFAULT '[[], []]', newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
@@ -57,11 +58,17 @@ CREATE TABLE seen (
     fingerprint INTEGER NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (node_id, source_table, target_table, fingerprint)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE undo (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL, sequence INTEGER NOT NULL,
+    before TEXT NOT NULL
+) STRICT;
+CREATE INDEX undo_of_pipeline ON undo (node_id, source_table, target_table, sequence);
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
     sequence INTEGER NOT NULL, incarnation INTEGER NOT NULL, key INTEGER, reasons TEXT NOT NULL,
-    claimed_at TEXT NOT NULL
+    claimed_at TEXT NOT NULL, freed_by INTEGER
 ) STRICT;
 CREATE INDEX quarantine_of_pipeline ON quarantine (node_id, source_table, target_table, sequence);
 CREATE TABLE quarantined_value (
@@ -105,6 +112,7 @@ def position_values(position: Position) -> dict[str, Any]:
         "altered": json.dumps(position.altered, ensure_ascii=False),
         "recent": f"{position.recent.bits:x}",
         "source_columns": json.dumps(position.source_columns, ensure_ascii=False),
+        "numbered": position.numbered,
         "former": json.dumps([[w.key, w.fingerprint] for w in position.former]),
         "cursor_order": position.order,
         "floor": position.floor,
@@ -174,6 +182,7 @@ def position(row: Row) -> Position:
         altered=json.loads(row["altered"]),
         recent=Recent(int(row["recent"], 16)),
         source_columns=tuple(json.loads(row["source_columns"])),
+        numbered=bool(row["numbered"]),
     )
 
 

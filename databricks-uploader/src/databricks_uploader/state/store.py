@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import reduce
 from pathlib import Path
@@ -16,11 +16,11 @@ from databricks_uploader.model.quarantine import Kept, QuarantinedRow
 from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.witness import Witness, Witnesses
-from databricks_uploader.state import last_upload, quarantine, rows
+from databricks_uploader.state import last_upload, quarantine, rows, standing
 from databricks_uploader.state.last_upload import Summary
+from databricks_uploader.state.standing import OF_IDENTITY as _OF_IDENTITY
 
 FILE_NAME = "state.db"
-_OF_IDENTITY = "node_id = :node_id AND source_table = :source_table AND target_table = :target_table"
 _SPOOL_FILES = "SELECT file_name FROM claim WHERE file_name IS NOT NULL"
 _RESET = "run `databricks-uploader state reset` to begin anew: what the tables hold is taken from them"
 
@@ -48,6 +48,7 @@ class Store:
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("PRAGMA synchronous = EXTRA")
                 connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA secure_delete = ON")  # rows leave no values in free pages
                 store._migrate()
             yield store
 
@@ -108,10 +109,14 @@ class Store:
         found = self._query(f"SELECT fingerprint, time FROM seen WHERE {_OF_IDENTITY}", rows.identity_values(identity))
         return {row["fingerprint"]: row["time"] for row in found}
 
-    def stand(self, identity: Identity, standing: Standing) -> None:
+    def stand(self, identity: Identity, now: Standing) -> None:
         """Record where a pipeline stands when that is not the end of a claim."""
+        noted = f"SELECT max(sequence) AS sequence FROM claim WHERE {_OF_IDENTITY} AND rules IS NOT NULL"
         with self._transaction() as connection:
-            _stand(connection, identity, standing)
+            before = standing.record(connection, identity, now)
+            (newest,) = connection.execute(noted, rows.identity_values(identity)).fetchone()
+            if newest is not None:
+                standing.note(connection, identity, newest, before)
 
     def target_is(self, identity: Identity, schema: TableSchema) -> None:
         """Record what the target table was seen to be."""
@@ -141,14 +146,32 @@ class Store:
             )
             if not follows.fetchall() or after.position.sequence != claim.sequence:
                 raise RuntimeError(f"claim {claim.sequence} does not follow the position in state")
-            _insert(connection, "claim", values)
-            _stand(connection, claim.identity, after)
+            standing.insert(connection, "claim", values)
+            before = standing.record(connection, claim.identity, after)
+            if claim.rules is not None:
+                standing.note(connection, claim.identity, claim.sequence, before)
             quarantine.insert(connection, claim, quarantined)
-            quarantine.delete(connection, freed)
+            quarantine.free(connection, claim, freed)
+
+    def take_back(self, claim: Claim) -> list[str]:
+        """Forget a claim of a secure pipeline and all after it; return the names of their spool files.
+
+        The pipeline stands where it stood before. Raises RuntimeError where one of them may have left the node.
+        """
+        values = rows.claim_values(claim)
+        of_these = f"{_OF_IDENTITY} AND sequence >= :sequence"
+        with self._transaction() as connection:
+            found = connection.execute(f"SELECT file_name, may_be_out FROM claim WHERE {of_these}", values).fetchall()
+            if any(row["may_be_out"] for row in found):
+                raise RuntimeError(f"claim {claim.sequence}, or one after it, may be out")
+            standing.put_back(connection, claim.identity, claim.sequence)
+            quarantine.take_back(connection, claim)
+            connection.execute(f"DELETE FROM claim WHERE {of_these}", values)
+        return [row["file_name"] for row in found if row["file_name"] is not None]
 
     def quarantined(self, identity: Identity) -> int:
         """Return how many rows of a pipeline are in quarantine."""
-        count = f"SELECT count(*) AS rows FROM quarantine WHERE {_OF_IDENTITY}"
+        count = f"SELECT count(*) AS rows FROM quarantine WHERE {_OF_IDENTITY} AND freed_by IS NULL"
         return int(self._query(count, rows.identity_values(identity))[0]["rows"])
 
     def kept(self, identity: Identity | None, ids: Sequence[int] | None) -> Iterator[Kept]:
@@ -159,10 +182,9 @@ class Store:
         with _translated(self._path):
             yield from quarantine.kept(self._connection, identity, ids)
 
-    def kept_ids(self, identity: Identity) -> Sequence[int]:
-        """Return the numbers of a pipeline's rows in quarantine."""
-        found = self._query(f"SELECT id FROM quarantine WHERE {_OF_IDENTITY}", rows.identity_values(identity))
-        return [row["id"] for row in found]
+    def kept_ids(self) -> Sequence[int]:
+        """Return the numbers of all rows in quarantine."""
+        return [row["id"] for row in self._query("SELECT id FROM quarantine")]
 
     def discard(self, ids: Sequence[int]) -> None:
         """Delete rows from quarantine."""
@@ -175,6 +197,11 @@ class Store:
             f"SELECT * FROM claim WHERE {_OF_IDENTITY} ORDER BY sequence", rows.identity_values(identity)
         )
         return [rows.claim(row) for row in found]
+
+    def waiting_bytes(self, identity: Identity) -> int:
+        """Return the bytes of a pipeline's spool files."""
+        asked = f"SELECT coalesce(sum(file_size), 0) AS size FROM claim WHERE {_OF_IDENTITY}"
+        return int(self._query(asked, rows.identity_values(identity))[0]["size"])
 
     def sending(self, claims: Sequence[Claim]) -> None:
         """Note that these claims may be out from now on."""
@@ -198,10 +225,8 @@ class Store:
             "committed_at": claims[-1].claimed_at.isoformat(),
         }
         with self._transaction() as connection:
-            connection.execute(
-                f"DELETE FROM claim WHERE {_OF_IDENTITY} AND sequence <= :sequence",
-                values,
-            )
+            for gone in ("claim WHERE sequence", "undo WHERE sequence", "quarantine WHERE freed_by"):
+                connection.execute(f"DELETE FROM {gone} <= :sequence AND {_OF_IDENTITY}", values)
             (before,) = connection.execute(f"SELECT by_rule FROM pipeline WHERE {_OF_IDENTITY}", values).fetchone()
             by_rule = reduce(ByRule.plus, (claim.by_rule for claim in claims), rows.by_rule(before))
             values["by_rule"] = rows.by_rule_text(by_rule)
@@ -223,12 +248,13 @@ class Store:
         """
         with self._transaction() as connection:
             names = [row["file_name"] for row in connection.execute(_SPOOL_FILES)]
+            connection.execute("UPDATE quarantine SET freed_by = NULL")  # by claims that are forgotten
             connection.execute(
                 "DELETE FROM quarantine WHERE sequence > coalesce((SELECT head_sequence FROM pipeline p WHERE "
                 "p.node_id = quarantine.node_id AND p.source_table = quarantine.source_table "
                 "AND p.target_table = quarantine.target_table), 0)"
             )
-            for table in ("claim", "witness", "seen", "pipeline"):
+            for table in ("claim", "undo", "witness", "seen", "pipeline"):
                 connection.execute(f"DELETE FROM {table}")
         return names
 
@@ -256,44 +282,6 @@ class Store:
             )
             for row in found
         ]
-
-
-def _stand(connection: sqlite3.Connection, identity: Identity, standing: Standing) -> None:
-    of_identity = rows.identity_values(identity)
-    values = rows.position_values(standing.position) | {"dense_from": standing.witnesses.dense_from}
-    names = ", ".join(f"{name} = :{name}" for name in values if not name.startswith("head_"))  # flush moves the head
-    changed = connection.execute(f"UPDATE pipeline SET {names} WHERE {_OF_IDENTITY}", of_identity | values)
-    if not changed.rowcount:
-        _insert(connection, "pipeline", of_identity | values)
-    witnesses = {w.key: w.fingerprint for w in standing.witnesses.rows}
-    _replace(connection, "witness", ("key", "fingerprint"), of_identity, witnesses)
-    _replace(connection, "seen", ("fingerprint", "time"), of_identity, standing.seen)
-
-
-def _replace(
-    connection: sqlite3.Connection,
-    table: str,
-    names: tuple[str, str],
-    of_identity: Mapping[str, Any],
-    pairs: Mapping[int, int],
-) -> None:
-    """Make the table's pairs of an identity these ones, writing only what differs."""
-    name, value = names
-    before = dict(connection.execute(f"SELECT {name}, {value} FROM {table} WHERE {_OF_IDENTITY}", of_identity))
-    gone = [{**of_identity, name: key} for key, number in before.items() if pairs.get(key) != number]
-    connection.executemany(f"DELETE FROM {table} WHERE {_OF_IDENTITY} AND {name} = :{name}", gone)
-    come = [{**of_identity, name: key, value: number} for key, number in pairs.items() if before.get(key) != number]
-    if come:
-        connection.executemany(_insertion(table, come[0]), come)
-
-
-def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
-    connection.execute(_insertion(table, values), values)
-
-
-def _insertion(table: str, names: Iterable[str]) -> str:
-    columns = tuple(names)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
 @contextmanager
