@@ -229,6 +229,13 @@ class TestDelta(OnDelta, TwoNodes):
         assert DeltaTable(self.path).version() == 2
         assert destination.head() == Head.after(claims[-1])
 
+    def test_a_claim_that_replaces_nothing_is_the_head_too(self, destination: Windows, spool: FolderSpool) -> None:
+        load(destination, spool, claim_of(spool, 1, (1, "a", 1), (1, "a", 2)))
+        rebuilt = claim_of(spool, 1, (1, "a", 2), owner=3)
+        self.load_late(destination, spool, rebuilt)
+        destination.prove([rebuilt])
+        assert self.levels() == [("a", 1, 3)]
+
     def test_of_two_handles_one_is_refused(self, destination: Windows, spool: FolderSpool) -> None:
         twin = self.connect(NODE)
         ours, theirs = claim_of(spool, 1, (1, "a", 1)), claim_of(spool, 1, (1, "a", 2), owner=8)

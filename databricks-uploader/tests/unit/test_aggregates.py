@@ -192,6 +192,14 @@ def test_a_look_tells_the_windows_with_their_rows_keys_and_newest_time(tmp_path:
     assert found.untimed == 1
 
 
+def test_first_and_last_are_by_time_and_then_by_key(tmp_path: Path) -> None:
+    rows = [row | {"number": number} for number, row in enumerate(hours(30, 5, 59, 5, 59, 20))]
+    typed_files.write(tmp_path / "typed", TYPES, rows)
+    step = AggregateStep((), tuple(Aggregation(column="number", function=f) for f in (Function.FIRST, Function.LAST)))
+    (row,) = rows_of(work_of(step), [tmp_path / "typed"], tmp_path / "claim")
+    assert (row["first_number"], row["last_number"]) == (1, 4)
+
+
 def test_where_the_cursor_is_a_time_keys_are_times(tmp_path: Path) -> None:
     typed_files.write(tmp_path / "typed", TYPES, hours(5, 59))
     work = Aggregate(STEP, SCHEMA, "seen", STEP.output(SCHEMA), by_time=True)
