@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function
 from databricks_uploader.model.steps import (
     Condition,
     FilterStep,
@@ -31,10 +32,20 @@ FILTER = FilterStep(
     )
 )
 FILTER_JSON = '{"numeric_column": {">": 100, "<=": 200}, "string_column_equals": "active_value"}'
-AGGREGATE = {
-    "group_by": ["device_id", "hour_of_day"],
-    "aggregations": {"temperature": "avg", "humidity": "max", "records": "count"},
-}
+
+
+def aggregate(time: str, rows: str) -> AggregateStep:
+    """Return what both examples of an aggregation ask for, but for their time and their name of rows."""
+    return AggregateStep(
+        ("device_id", time),
+        (
+            Aggregation(column="temperature", function=Function.AVG),
+            Aggregation(column="humidity", function=Function.MAX),
+            Aggregation(column=rows, function=Function.COUNT),
+        ),
+    )
+
+
 AGGREGATE_JSON = (
     '{"group_by": ["device_id", "hour_of_day"], '
     '"aggregations": {"temperature": "avg", "humidity": "max", "records": "count"}}'
@@ -69,7 +80,7 @@ VARIABLES_OF_THE_ORIGINAL = [
     ("ENABLE_FILTER", "enable_filter", "true", "True"),
     ("FILTER_CONFIG", "filter_config", FILTER_JSON, FILTER),
     ("ENABLE_AGGREGATE", "enable_aggregate", "1", "True"),
-    ("AGGREGATE_CONFIG", "aggregate_config", AGGREGATE_JSON, str(AGGREGATE)),
+    ("AGGREGATE_CONFIG", "aggregate_config", AGGREGATE_JSON, str(aggregate("hour_of_day", "records"))),
 ]  # fmt: skip
 
 
@@ -207,8 +218,7 @@ def test_the_query_flag_is_known_and_told_not_to_be_there_yet(tmp_path: Path) ->
         ('enable_aggregate: true\naggregate_config:\n  group_by: ["device_id", "hour"]\n  aggregations:\n'
          '    temperature: "avg"\n    humidity: "max"\n    readings: "count"\n',
          "aggregate_config",
-         {"group_by": ["device_id", "hour"],
-          "aggregations": {"temperature": "avg", "humidity": "max", "readings": "count"}}),
+         aggregate("hour", "readings")),
     ],
 )  # fmt: skip
 def test_rules_in_yaml_mean_what_they_say_and_are_not_passed_over(

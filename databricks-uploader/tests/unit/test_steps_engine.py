@@ -160,7 +160,7 @@ def test_a_typed_file_that_is_not_there_is_no_bug(tmp_path: Path) -> None:
     "SET memory_limit = '10GB'",
 ])  # fmt: skip
 def test_the_engine_reaches_nothing_but_its_folders(statement: str, tmp_path: Path) -> None:
-    with engine._connection(tmp_path, tmp_path) as connection, pytest.raises(Exception, match=r"disabled|locked"):
+    with engine.connection(tmp_path, tmp_path) as connection, pytest.raises(Exception, match=r"disabled|locked"):
         connection.execute(statement)
 
 

@@ -48,16 +48,16 @@ class DeltaDestination:
     def table(self) -> TargetTable | None:
         """Look at the table as it is now. Raises PermanentError where it has rules that we could break."""
         self._handle = None
-        with _translated(self._folder):
+        with translated(self._folder):
             try:
                 handle = DeltaTable(self._folder)
             except TableNotFoundError:
                 self._check_folder()
                 return None
             _check_writable(handle)
-            fields = json.loads(handle.schema().to_json())["fields"]
+            schema = described(handle)
         self._handle = handle
-        return TargetTable(str(handle.metadata().id), TableSchema.of([_column(f) for f in fields]))
+        return TargetTable(str(handle.metadata().id), schema)
 
     def create(self, schema: TableSchema, time: str | None = None) -> None:
         """Create the table. Raises TransientError if it exists by now, ConfigError where that is not wanted."""
@@ -68,7 +68,7 @@ class DeltaDestination:
                 f"there is no table in {self._folder}",
                 hint=f"create it, with the columns ({columns}), or leave create_tables unset",
             )
-        with _translated(self._folder), durable.translated(f"can't create the table {self._folder}"):
+        with translated(self._folder), durable.translated(f"can't create the table {self._folder}"):
             new = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
             self._folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(self._folder, _delta(schema), mode="error", name=self._folder.name)
@@ -78,7 +78,7 @@ class DeltaDestination:
 
     def add_columns(self, columns: Sequence[Column]) -> None:
         """Add columns to the table. Raises TransientError if one of them is there by now."""
-        with _translated(self._folder), durable.translated(f"can't change the table {self._folder}"):
+        with translated(self._folder), durable.translated(f"can't change the table {self._folder}"):
             handle = DeltaTable(self._folder)
             known = TableSchema.of([Column(field.name, "") for field in handle.schema().fields])
             if any(known.get(column.name) is not None for column in columns):
@@ -143,7 +143,7 @@ class DeltaDestination:
         head = Head.after(claims[-1])
         versions = (head.owner, head.sequence, head.digest_number)
         transactions = [Transaction(n, v) for n, v in zip(self._names(), versions, strict=True)]
-        with _translated(self._folder):
+        with translated(self._folder):
             handle.create_write_transaction(
                 adds,
                 "append",
@@ -178,14 +178,16 @@ class DeltaDestination:
 
     def _sync(self) -> None:
         """Sync the log from its newest checkpoint on, which is all that a reader needs, and the folders."""
+        for entry in self._entries():
+            durable.sync(entry)
+        for folder in (self._folder / "_delta_log", self._folder, self._folder.parent):
+            durable.sync(folder)
+
+    def _entries(self) -> Iterator[Path]:
         log = self._folder / "_delta_log"
         pointer = log / "_last_checkpoint"
         since = json.loads(pointer.read_text())["version"] if pointer.exists() else 0
-        for entry in log.iterdir():
-            if entry.name >= f"{since:020}" and entry.is_file():
-                durable.sync(entry)
-        for folder in (log, self._folder, self._folder.parent):
-            durable.sync(folder)
+        return (entry for entry in log.iterdir() if entry.name >= f"{since:020}" and entry.is_file())
 
     def _check_folder(self) -> None:
         if self._folder.exists() and not self._folder.is_dir():
@@ -202,6 +204,11 @@ def _file(claim: Claim) -> SpoolFile:
     if claim.file is None:
         raise ValueError(f"claim {claim.sequence} has no file")
     return claim.file
+
+
+def described(handle: DeltaTable) -> TableSchema:
+    """Return the columns of a table."""
+    return TableSchema.of([_column(field) for field in json.loads(handle.schema().to_json())["fields"]])
 
 
 def _column(field: Mapping[str, Any]) -> Column:
@@ -243,7 +250,7 @@ def _check_writable(handle: DeltaTable) -> None:
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def translated(folder: Path) -> Iterator[None]:
     """Turn errors of deltalake into ours."""
     try:
         yield

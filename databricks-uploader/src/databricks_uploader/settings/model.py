@@ -11,7 +11,7 @@ from databricks_uploader.model.plan import Plan
 from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.model.workspace import Host, HttpPath, Schema, Volume
-from databricks_uploader.settings import databricks, pipelines, rules
+from databricks_uploader.settings import aggregation, databricks, pipelines, rules
 from databricks_uploader.settings.credentials import Way
 from databricks_uploader.settings.kinds import (
     BOOLEAN,
@@ -163,7 +163,7 @@ KEYS = (
     Key(_STEPS, "enable_filter", BOOLEAN, "Filter rows; they go into filtered_ tables.", "false"),
     Key(_STEPS, "filter_config", rules.FILTER, "Rules for filtering."),
     _later(_STEPS, "enable_aggregate", BOOLEAN, "Aggregate rows; they go into aggregated_ tables.", "false"),
-    _later(_STEPS, "aggregate_config", rules.AGGREGATE, "Rules for aggregating."),
+    _later(_STEPS, "aggregate_config", aggregation.AGGREGATE, "Rules for aggregating."),
     Key(_STEPS, "pipelines", pipelines.PIPELINES, "Several pipelines, each with its own steps and target table."),
     Key(_RUN, "state_dir", PATH, "Folder of the uploader's own state; unset: /state, or ./state where there is none."),
     Key(_RUN, "node_id", NAME, "Name of this node; unset: made of host name and machine id."),

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from databricks_uploader.model.aggregation import Function
 from databricks_uploader.model.scenario import Scenario
 from databricks_uploader.model.steps import LONGEST_FRACTION, Operator, TimeUnit
+from databricks_uploader.settings.kinds import DURATION
 
 Shape = Mapping[str, Any]
 _VALUE: Shape = {"type": ["string", "number", "boolean"]}
@@ -59,10 +61,17 @@ SANITIZE: Shape = {
     },
     "additionalProperties": _COLUMN_RULE,
 }
+_FUNCTION: Shape = {"enum": [function.value for function in Function]}
 AGGREGATE: Shape = _object(
     {
         "group_by": _NAMES,
-        "aggregations": {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, _NAMES]}},
+        "aggregations": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [_FUNCTION, {"type": "array", "items": _FUNCTION, "minItems": 1}]},
+        },
+        "allowed_lateness": DURATION.schema,
+        "timezone": {"type": "string"},
     },
     required=["aggregations"],
 )

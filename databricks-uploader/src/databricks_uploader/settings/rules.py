@@ -223,27 +223,9 @@ def _sanitize(tree: Tree) -> SanitizeStep:
     return reading.finished(sanitize_step(reading, tree))
 
 
-def _aggregate(tree: Tree) -> Mapping[str, Tree]:
-    reading = Reading()
-    rules = reading.mapping(tree, ())
-    words = ("group_by", "aggregations")
-    for name in rules:
-        if name not in words:
-            reading.wrong(f"is no rule of an aggregation{nearest(name, words)}", (name,))
-    reading.names(rules.get("group_by", []), ("group_by",))
-    if "aggregations" not in rules:
-        reading.wrong("needs aggregations: a mapping from column to function", ())
-    for column, functions in reading.mapping(rules.get("aggregations", {}), ("aggregations",)).items():
-        reading.names([functions] if isinstance(functions, str) else functions, ("aggregations", column))
-    return reading.finished(rules)
-
-
 def _shown(step: FilterStep | SanitizeStep) -> str:
     return f"({len(step.rules)} given)"
 
 
 FILTER = Kind("JSON", "a mapping", _filter, rule_shapes.FILTER, structured=True, shown=_shown)
 SANITIZE = Kind("JSON", "a mapping", _sanitize, rule_shapes.SANITIZE, structured=True, shown=_shown)
-AGGREGATE = Kind(
-    "JSON", "a mapping", _aggregate, rule_shapes.AGGREGATE, structured=True, shown=lambda tree: f"({len(tree)} given)"
-)

@@ -32,9 +32,9 @@ def apply(work: Work, typed: Path, written: Path) -> Applied:
 
 
 def _applied(work: Work, typed: Path, written: Path) -> Applied:
-    with _connection(typed.parent, written.parent) as connection:
+    with connection(typed.parent, written.parent) as opened:
         statement, counted = counting(work, str(typed))
-        read, left, *numbers = connection.execute(statement.text, statement.parameters).fetchone() or ()
+        read, left, *numbers = opened.execute(statement.text, statement.parameters).fetchone() or ()
         pairs = list(zip(counted, numbers, strict=True))
         counts = StepCounts(
             read=read,
@@ -46,14 +46,14 @@ def _applied(work: Work, typed: Path, written: Path) -> Applied:
             return Applied(counts)
         os.close(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         statement = writing(work, str(typed), str(written))
-        done = connection.execute(statement.text, statement.parameters).fetchone() or ()
+        done = opened.execute(statement.text, statement.parameters).fetchone() or ()
         return Applied(counts, statistics_of(work.output, done[4]))
 
 
 @contextmanager
-def _connection(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield an engine on one thread that reaches nothing but these folders, neither by path nor by network."""
-    connection = duckdb.connect(
+    opened = duckdb.connect(
         config={
             "threads": 1,
             "memory_limit": _MEMORY,
@@ -64,13 +64,13 @@ def _connection(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         }
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET allowed_directories = ?", [[str(folder) for folder in folders]])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
+        opened.execute("SET TimeZone = 'UTC'")
+        opened.execute("SET allowed_directories = ?", [[str(folder) for folder in folders]])
+        opened.execute("SET enable_external_access = false")
+        opened.execute("SET lock_configuration = true")
+        yield opened
     finally:
-        connection.close()
+        opened.close()
 
 
 def _of(error: duckdb.Error, work: Work) -> UploaderError:

@@ -1,0 +1,148 @@
+"""What is remembered of windows: rows read and not yet in an emitted row, and where the source has them.
+
+A window is emitted when no more rows are expected, computed anew over all its rows; a row that comes later makes it
+wait again. Its rows are read again by their keys (rowids; times in µs since 1970 where the cursor is a time), which
+need not be those of no other window.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from databricks_uploader.model.gaps import Range
+from databricks_uploader.model.windows import DAY, Grid
+
+MOST_RANGES = 4
+"""Ranges of keys that are kept of a window, so that a late row does not make it as long as the table."""
+MOST_WINDOWS = 50_000
+"""Windows that are remembered of a pipeline: 5 years of hours, 34 days of minutes; some 150 bytes each at most."""
+FUTURE = DAY
+"""How far beyond the clock a row's time may be to be believed."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The rows of one span that are in one window: their number, lowest and highest key, and latest time."""
+
+    start: int
+    rows: int
+    lowest: int
+    highest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that rows were read of, known by its beginning in µs since 1970."""
+
+    start: int
+    rows: int = 0
+    """Rows that were ever read of it."""
+    waiting: int = 0
+    """Rows that were read since it was emitted."""
+    newest: int = 0
+    """The latest time of its rows."""
+    ranges: tuple[Range, ...] = ()
+    """Where its rows are, in order."""
+    loaded: int = 0
+    """The sequence of the claim that it was emitted by last; 0: by none."""
+
+    def touched(self, seen: Seen) -> "Window":
+        """Return the window with the rows of one more span."""
+        return Window(
+            self.start,
+            self.rows + seen.rows,
+            self.waiting + seen.rows,
+            max(self.newest, seen.newest) if self.rows else seen.newest,
+            covering(self.ranges, (seen.lowest, seen.highest)),
+            self.loaded,
+        )
+
+    def emitted(self, sequence: int) -> "Window":
+        """Return the window after a claim has its rows."""
+        return replace(self, waiting=0, loaded=sequence)
+
+    def lacks(self, found: int) -> int:
+        """Return how many of its rows the source has no more, when so many were read again."""
+        return max(0, self.rows - found)
+
+
+def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[Window]:
+    """Return the windows that a span changes, as they are after it."""
+    return [known.get(one.start, Window(one.start)).touched(one) for one in seen]
+
+
+def covering(ranges: Sequence[Range], new: Range, most: int = MOST_RANGES) -> tuple[Range, ...]:
+    """Return ranges with one more, at most so many: those with the fewest keys between them become one."""
+    merged: list[Range] = []
+    for low, high in sorted([*ranges, new]):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    while len(merged) > most:
+        near = min(range(1, len(merged)), key=lambda i: merged[i][0] - merged[i - 1][1])
+        merged[near - 1 : near + 1] = [(merged[near - 1][0], merged[near][1])]
+    return tuple(merged)
+
+
+def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Range, ...]:
+    """Return the ranges that have all rows of some windows, in order and apart; only keys up to `before`, if given."""
+    found: tuple[Range, ...] = ()
+    for low, high in sorted(one for window in windows for one in window.ranges):
+        upto = high if before is None else min(high, before)
+        if low > upto:
+            continue
+        if found and low <= found[-1][1] + 1:
+            found = (*found[:-1], (found[-1][0], max(found[-1][1], upto)))
+        else:
+            found = (*found, (low, upto))
+    return found
+
+
+def latest(windows: Iterable[Window], now: int) -> int:
+    """Return the time that windows are closed by: the clock's, or that of the newest row where it is later.
+
+    Rows more than a day ahead of the clock don't count, as they close nothing. A clock that is behind by more than that
+    closes nothing either that is not as old.
+    """
+    return max([now, *(window.newest for window in windows if window.newest <= now + FUTURE)])
+
+
+def closes_at(window: Window, grid: Grid, lateness: int) -> int:
+    """Return when a window is to be emitted: its end, and how long its rows may be late, both in µs."""
+    return grid.end(window.start) + lateness
+
+
+def due(windows: Iterable[Window], grid: Grid, lateness: int, latest_time: int) -> list[Window]:
+    """Return the windows that have rows waiting and are closed, in order."""
+    found = [w for w in windows if w.waiting and closes_at(w, grid, lateness) <= latest_time]
+    return sorted(found, key=lambda window: window.start)
+
+
+def loaded_of(seen: Iterable[Seen], emitted: Iterable[Window]) -> int:
+    """Return how many rows of a span are in the windows that its claim emits; its other rows wait."""
+    starts = {window.start for window in emitted}
+    return sum(one.rows for one in seen if one.start in starts)
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Which windows are remembered no more, and from which time on all are."""
+
+    starts: tuple[int, ...]
+    since: int | None
+    """A row before it that is of no remembered window can't be loaded: earlier rows of its window may be."""
+
+
+def forgetting(windows: Sequence[Window], grid: Grid, since: int | None, most: int = MOST_WINDOWS) -> Forgetting:
+    """Return what is to be forgotten so that no more than `most` windows are left: the oldest that nothing waits in."""
+    idle = sorted(window.start for window in windows if not window.waiting)
+    starts = tuple(idle[: max(0, len(windows) - most)])
+    if not starts:
+        return Forgetting((), since)
+    return Forgetting(starts, max(grid.end(starts[-1]), grid.end(starts[-1]) if since is None else since))
+
+
+def of_forgotten(seen: Iterable[Seen], known: Mapping[int, Window], since: int | None) -> list[Seen]:
+    """Return the rows of a span whose windows were forgotten: they go into quarantine."""
+    return [one for one in seen if since is not None and one.start < since and one.start not in known]
