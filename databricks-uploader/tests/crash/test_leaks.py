@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support import databases, program
+from tests.support import databases, program, tables
 from tests.support.dying import POINTS, WITHIN_STEPS
 from tests.support.sanitized import KEY
 from tests.support.secrets import PRIVATE, RULES, insert, leaks
@@ -84,6 +84,8 @@ def _dies_anywhere(folder: Path, point: str, when: str) -> None:
     assert node.upload() == 0
     assert node.leaks() == IN_STATE
     assert not [*(folder / "state" / "work").iterdir()]
+    hashes = [key for (key,) in tables.rows(folder / "lake" / "secure_private", "id")]
+    assert (len(hashes), len(set(hashes))) == (ROWS, ROWS)
 
 
 @pytest.mark.parametrize(("point", "when"), [(WITHIN_STEPS, "before"), ("claimed", "after")])
