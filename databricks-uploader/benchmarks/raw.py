@@ -87,13 +87,13 @@ def measured(command: Sequence[str | Path]) -> Run:
     return Run(seconds, usage.ru_maxrss / 1024)
 
 
-def upload(database: Path) -> Run:
-    """Upload all of the database into a new table."""
+def upload(database: Path, *more: str) -> Run:
+    """Upload all of the database into a new table; `more`: other settings."""
     for name in ("lake", "state"):
         shutil.rmtree(WORK / name, ignore_errors=True)
     return measured(
         [UPLOADER, "--sqlite", database, "--delta-path", WORK / "lake", "--state-dir", WORK / "state", "--once",
-         "--node-id", "bench", "--log-level", "warning"]
+         "--node-id", "bench", "--log-level", "warning", *more]
     )  # fmt: skip
 
 

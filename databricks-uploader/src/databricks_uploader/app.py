@@ -2,22 +2,24 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, Self
 
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
-from databricks_uploader.errors import ConfigError, StateError, TransientError
+from databricks_uploader.errors import ConfigError, StateError, TransientError, UploaderError
 from databricks_uploader.flush import flush
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.cost import sleepless
 from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.plan import Plan, sharing_targets
+from databricks_uploader.model.preview import Preview
 from databricks_uploader.model.quarantine import check_there
 from databricks_uploader.model.source import SourceTable, loaded_key
 from databricks_uploader.model.step_columns import touches
@@ -208,6 +210,41 @@ def openings(settings: Settings, held: Held, clock: Clock) -> Sequence[Opening]:
     return [
         Opening(partial(opened, settings, plan, held, clock, log.tell), discreet=plan.secure) for plan in settings.plans
     ]
+
+
+def preview(settings: Settings) -> Sequence[Preview | tuple[str, UploaderError]]:
+    """Return what each pipeline would do, or what stops it; nothing is written but into memory."""
+    memory = Path("/dev/shm")  # noqa: S108  (rows as they were are not to lie on a disk)
+    found: list[Preview | tuple[str, UploaderError]] = []
+    with stopped_by_signals(TransientError.exit_code) as clock:
+        for plan in settings.plans:
+            with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+                try:
+                    found.append(_previewed(settings, plan, Path(folder), clock))
+                except UploaderError as error:
+                    found.append((plan.name, error))
+    return found
+
+
+def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Preview:
+    from databricks_uploader.previewing import previewed  # noqa: PLC0415
+    from databricks_uploader.source.sqlite import SqliteSource  # noqa: PLC0415
+    from databricks_uploader.spool.folder import FolderSpool  # noqa: PLC0415
+
+    def untold(_event: events.Event) -> None:
+        """Tell nothing: what is printed is the preview."""
+
+    source = SqliteSource(
+        settings.sqlite, untold, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
+    )
+    table, steps = source.table(), _steps(settings, plan)
+    identity = Identity(settings.node_id or "preview", table.name, _target(settings, plan, table, untold))
+    destination, _ = _destination(settings, identity, (), clock, untold)
+    (folder / "spool").mkdir()
+    with Store.open(folder) as store, closing(destination):
+        ports = Ports(source, destination, FolderSpool(folder / "spool", steps), store, clock, steps)
+        pipeline = Pipeline(identity, steps=plan.steps, key=settings.hash_key)
+        return previewed(pipeline, plan.name, ports, folder / "spool")
 
 
 def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The command line: arguments, exit codes, and what is printed to a person."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from io import StringIO
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from databricks_uploader import __version__
+from databricks_uploader.commands import preview as preview_command
 from databricks_uploader.commands import quarantine as quarantine_commands
 from databricks_uploader.commands import show_config as shown_config
 from databricks_uploader.commands import state as state_commands
@@ -105,6 +107,23 @@ def reset(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
 def rebuild(earlier: Sources, /, **typed: Any) -> None:  # noqa: ANN401
     """Forget where each pipeline stands; the next start takes that from its target table."""
     click.echo(state_commands.rebuild(_state_folder(_settings(earlier, typed))))
+
+
+@program.command()
+@options()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def preview(context: click.Context, /, *, as_json: bool, **typed: Any) -> None:  # noqa: ANN401
+    """Show what each pipeline would do to the newest rows: table, columns, values, counts. Nothing is written."""
+    settings = _resolved(with_typed(context.obj, typed)).settings()
+    from databricks_uploader import app  # noqa: PLC0415  (--help does without what uploading needs)
+
+    found = app.preview(settings)
+    if as_json:
+        click.echo(json.dumps(preview_command.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        click.echo(preview_command.drawn(found, coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    context.exit(preview_command.exit_code(found))
 
 
 @program.group()

@@ -25,6 +25,7 @@ from databricks_uploader.observability import log
 from databricks_uploader.ports import Page, Ports, Reading
 from databricks_uploader.runner import Opening, Pace, run
 from databricks_uploader.settings.resolve import Sources, resolve
+from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state import folder as state_folder
 
 POINTS = {
@@ -37,6 +38,9 @@ POINTS = {
     "committed": ("state", "commit"),
     "freed": ("spool", "discard"),
 }
+
+WITHIN_STEPS = "rows altered"
+_SECRETS = ("DATABRICKS_TOKEN", "SANITIZE_HASH_KEY")
 
 
 class Dying:
@@ -99,9 +103,9 @@ MUTANTS = {"look-up": WithoutLookUp, "name": WithoutName, "look-up,name": Withou
 
 def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int:
     """Run; the exit code is that of the program, if it survives."""
-    environment = {name: text for name, text in os.environ.items() if name == "DATABRICKS_TOKEN"}
+    environment = {name: text for name, text in os.environ.items() if name in _SECRETS}
     settings = resolve(Sources(dict(zip(arguments[::2], arguments[1::2], strict=True)), environment)).settings()
-    log.configure("warning")
+    log.configure(settings.log_level)
     assert settings.state_dir is not None
     folder = settings.state_dir
     state_folder.make(folder)
@@ -110,6 +114,9 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
         other: dict[str, Any] = {}
         if mutations in MUTANTS and settings.delta_path is not None:
             other["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
+        if point == WITHIN_STEPS:
+            assert isinstance(ports.spool, FolderSpool)
+            other["spool"] = replace(ports.spool, steps=Dying(ports.steps, "apply", when))
         if point in POINTS:
             port, call = POINTS[point]
             other[port] = Dying(other.get(port, getattr(ports, port)), call, when)

@@ -8,6 +8,7 @@ from tests.support.fakes import FakeClock
 from databricks_uploader.errors import ConfigError, PermanentError, StateError, TransientError, UploaderError
 from databricks_uploader.events import Bug, Event, Failed
 from databricks_uploader.model.pipeline import Pipeline
+from databricks_uploader.observability import log
 from databricks_uploader.ports import Ports
 from databricks_uploader.runner import PARKED_RETRY_S, Opening, Pace, run
 
@@ -89,3 +90,34 @@ def test_once_ends_with_the_exit_code_of_what_repeating_can_not_mend(error: Exce
 
 def test_once_ends_with_75_when_it_is_told_to_stop() -> None:
     assert failing(TransientError("busy", hint=""), ONCE, FakeClock(stop_after=1))[0] == 75
+
+
+def test_a_bug_in_a_secure_pipeline_is_told_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def opening() -> AbstractContextManager[tuple[Pipeline, Ports]]:
+        raise ValueError("no number: " + "SECRET".lower())
+
+    log.configure("debug")
+    assert run([Opening(opening, discreet=True)], FakeClock(), log.tell, ONCE, lambda: 1.0) == 70
+    told = capsys.readouterr().err
+    assert "this is a bug of the uploader (exit code 70): ValueError; --log-level debug shows where" in told
+    assert "in opening" in told
+    assert "secret" not in told
+
+
+def test_one_pipeline_that_fails_does_not_keep_the_others_from_their_pace() -> None:
+    turns: list[str] = []
+
+    def failing(name: str, error: Exception) -> Opening:
+        def opening() -> AbstractContextManager[tuple[Pipeline, Ports]]:
+            turns.append(name)
+            raise error
+
+        return Opening(opening)
+
+    openings = [
+        failing("stopped", StateError("two copies", hint="")),
+        failing("busy", TransientError("busy", hint="")),
+        failing("parked", PermanentError("no permission", hint="")),
+    ]
+    run(openings, FakeClock(stop_after=5), lambda _: None, DAEMON, lambda: 1.0)
+    assert turns == ["stopped", "busy", "parked", *["busy"] * 4]

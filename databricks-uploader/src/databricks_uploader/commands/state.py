@@ -1,6 +1,7 @@
 """`state show | adopt | reset | rebuild`: look at what is remembered, and choose when it and the world disagree."""
 
 import secrets
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ def reset(folder: Path) -> str:
     with locked(folder):
         (folder / FILE_NAME).replace(folder / KEPT)
         for file in [*(folder / "spool").iterdir(), *(folder / "work").glob("*")]:
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
     return f"state is empty; what it was is in {folder / KEPT}. A table with claims of this node is gone on with."
 
 

@@ -1,11 +1,13 @@
 """What a column's Delta type means for rules: which kind of values it holds, and the bounds of exact numbers."""
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 
-_INTEGERS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-_DECIMAL = re.compile(r"decimal\((?P<precision>\d+), ?(?P<scale>\d+)\)")
+from databricks_uploader.model.table import Column, DeltaType
+
+_BITS: dict[DeltaType | None, int] = {
+    DeltaType.BYTE: 8, DeltaType.SHORT: 16, DeltaType.INTEGER: 32, DeltaType.LONG: 64,
+}  # fmt: skip
 
 
 class Kind(Enum):
@@ -21,15 +23,17 @@ class Kind(Enum):
     LOCAL_TIME = "times without a zone"
 
 
-_KINDS = {
-    "float": Kind.FLOATING,
-    "double": Kind.FLOATING,
-    "string": Kind.TEXT,
-    "binary": Kind.BYTES,
-    "boolean": Kind.BOOLEAN,
-    "date": Kind.DATE,
-    "timestamp": Kind.INSTANT,
-    "timestamp_ntz": Kind.LOCAL_TIME,
+_KINDS: dict[DeltaType | None, Kind] = {
+    **dict.fromkeys(_BITS, Kind.EXACT),
+    DeltaType.DECIMAL: Kind.EXACT,
+    DeltaType.FLOAT: Kind.FLOATING,
+    DeltaType.DOUBLE: Kind.FLOATING,
+    DeltaType.STRING: Kind.TEXT,
+    DeltaType.BINARY: Kind.BYTES,
+    DeltaType.BOOLEAN: Kind.BOOLEAN,
+    DeltaType.DATE: Kind.DATE,
+    DeltaType.TIMESTAMP: Kind.INSTANT,
+    DeltaType.TIMESTAMP_NTZ: Kind.LOCAL_TIME,
 }
 
 
@@ -50,28 +54,23 @@ class Exact:
 
 def kind_of(delta_type: str) -> Kind:
     """Return the kind of a Delta type by its name in the protocol; ValueError where rules can't be about it."""
-    if delta_type in _INTEGERS or _DECIMAL.fullmatch(delta_type):
-        return Kind.EXACT
-    if delta_type not in _KINDS:
-        raise ValueError(f"is {delta_type.upper()}, which rules can't be about")
-    return _KINDS[delta_type]
+    kind = _KINDS.get(Column("", delta_type).kind)
+    if kind is None:
+        raise ValueError(f"is {shown(delta_type)}, which rules can't be about")
+    return kind
 
 
 def exact(delta_type: str) -> Exact:
     """Return the bounds of a type of exact numbers."""
-    if delta_type in _INTEGERS:
-        limit = (1 << _INTEGERS[delta_type] - 1) - 1
+    column = Column("", delta_type)
+    if column.kind in _BITS:
+        limit = (1 << _BITS[column.kind] - 1) - 1
         return Exact(0, limit, -limit - 1)
-    found = _DECIMAL.fullmatch(delta_type)
-    if found is None:
-        raise ValueError(f"no exact numbers: {delta_type}")
-    limit = 10 ** int(found["precision"]) - 1
-    return Exact(int(found["scale"]), limit, -limit)
-
-
-_SQL = {"byte": "TINYINT", "short": "SMALLINT", "integer": "INT", "long": "BIGINT"}
+    precision, scale = column.precision_and_scale
+    limit = 10**precision - 1
+    return Exact(scale, limit, -limit)
 
 
 def shown(delta_type: str) -> str:
     """Return a type's name in Databricks SQL."""
-    return _SQL.get(delta_type, delta_type.upper())
+    return Column("", delta_type).sql_type
