@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["databricks-uploader[databricks,delta]"]
+# dependencies = ["databricks-uploader[databricks,delta,steps]"]
 #
 # [tool.uv.sources]
 # databricks-uploader = { path = ".", editable = true }
