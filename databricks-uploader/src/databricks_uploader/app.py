@@ -239,12 +239,12 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     )
     table, steps = source.table(), _steps(settings, plan)
     identity = Identity(settings.node_id or "preview", table.name, _target(settings, plan, table, untold))
-    destination, _ = _destination(settings, identity, (), clock, untold)
+    destination, where = _destination(settings, identity, (), clock, untold)
     (folder / "spool").mkdir()
     with Store.open(folder) as store, closing(destination):
         ports = Ports(source, destination, FolderSpool(folder / "spool", steps), store, clock, steps)
         pipeline = Pipeline(identity, steps=plan.steps, key=settings.hash_key)
-        return previewed(pipeline, plan.name, ports, folder / "spool")
+        return previewed(pipeline, plan.name, where, ports, folder / "spool")
 
 
 def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[int, int]:

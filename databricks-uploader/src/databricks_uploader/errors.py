@@ -7,13 +7,17 @@ EXIT_BUG = 70
 
 
 class UploaderError(Exception):
-    """Something that a person can be told in one line; `hint` is what they can do about it."""
+    """Something that a person can be told in one line; `hint` is what they can do about it.
+
+    `discreet`: what to tell instead where `what` quotes others, who may have quoted values of rows.
+    """
 
     exit_code: ClassVar[int]
 
-    def __init__(self, what: str, *, hint: str) -> None:
+    def __init__(self, what: str, *, hint: str, discreet: str | None = None) -> None:
         super().__init__(what)
         self.hint = hint
+        self.discreet = discreet or what
 
 
 class ConfigError(UploaderError):

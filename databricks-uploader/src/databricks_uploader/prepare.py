@@ -12,10 +12,12 @@ from databricks_uploader.events import Began, Judged, TableCreated, Tell
 from databricks_uploader.fill_by_time import EPOCH
 from databricks_uploader.model.claim import OWNER_BITS, Head
 from databricks_uploader.model.gaps import LOWEST
-from databricks_uploader.model.layout import laid_out, made_for
+from databricks_uploader.model.layout import Layout, laid_out, made_for
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable, witness_columns
+from databricks_uploader.model.table import TargetTable
+from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
@@ -48,7 +50,23 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         if table is None:
             raise TransientError("the table that was just created can't be seen yet", hint="try again")
     layout = laid_out(source, time_name, table.schema, rules)
-    first = Position(
+    first = _first(pipeline, source, time, table, layout)
+    head = ports.destination.head()
+    standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
+    ports.state.stand(pipeline.identity, standing)
+    if pipeline.secure:
+        withheld = (*layout.withheld, *(pair.source.name for pair in layout.missing))
+        tell(Judged(pipeline.identity, tuple(c.name for c in layout.work.output.columns), withheld))
+    tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
+    return standing.position
+
+
+def _first(
+    pipeline: Pipeline, source: SourceTable, time: TimeColumn | None, table: TargetTable, layout: Layout
+) -> Position:
+    """Return a position before all rows, with what was just seen of both tables."""
+    time_name = None if time is None else time.name
+    return Position(
         owner=secrets.randbits(OWNER_BITS),
         incarnation=secrets.randbits(63),
         cursor=None,
@@ -64,14 +82,6 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
         units={} if time is None or time.unit is None else {time.name: time.unit},
         numbered=layout.work.numbered,
     )
-    head = ports.destination.head()
-    standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
-    ports.state.stand(pipeline.identity, standing)
-    if pipeline.secure:
-        withheld = (*layout.withheld, *(pair.source.name for pair in layout.missing))
-        tell(Judged(pipeline.identity, tuple(c.name for c in layout.work.output.columns), withheld))
-    tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
-    return standing.position
 
 
 def _order(pipeline: Pipeline, source: SourceTable, time: str | None) -> Literal["rowid", "time"]:

@@ -27,7 +27,7 @@ _LINEAGE = Lineage("preview", 0, 0, 1, datetime(2000, 1, 1, tzinfo=UTC))
 _SAMPLED = Lineage("preview", 0, 0, 2, datetime(2000, 1, 1, tzinfo=UTC))
 
 
-def previewed(pipeline: Pipeline, name: str, ports: Ports, spool: Path) -> Preview:
+def previewed(pipeline: Pipeline, name: str, where: str, ports: Ports, spool: Path) -> Preview:
     """Return what the pipeline would do to the newest rows; its spool is the folder `spool`.
 
     Raises what a run would raise before anything is read.
@@ -42,6 +42,7 @@ def previewed(pipeline: Pipeline, name: str, ports: Ports, spool: Path) -> Previ
         name,
         source.name,
         pipeline.identity.target_table,
+        where,
         target is not None,
         columns,
         layout.withheld,

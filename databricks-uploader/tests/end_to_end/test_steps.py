@@ -158,3 +158,45 @@ def test_a_table_that_is_there_keeps_its_types_and_its_columns_are_the_judged_on
         (22.0, "error", "**a", 1, "FLOAT"), (None, "", "**b", 2, "FLOAT"), (200.0, "ok", None, 3, "FLOAT"),
         (22.0, "active", "**d", 4, "FLOAT"),
     ]  # fmt: skip
+
+
+def test_state_is_not_rebuilt_where_a_rule_touches_the_key(site: Site) -> None:
+    add(site, *FOUR)
+    site.settings("enable_sanitize: true\nsanitize_config: {id: {drop: true}}")
+    site.upload()
+    done = site.run("state", "rebuild")
+    assert done.exit_code == 2
+    assert "a rule touches the source's key: secure_people can't tell which row was loaded last" in done.errors
+    assert "after row 4" in site.run("state", "show").output
+
+
+def test_columns_with_odd_names_are_ruled_by_the_names_of_the_source(site: Site) -> None:
+    columns = '"full name" TEXT, "Ärger" REAL, ärger REAL'
+    values = "'Ada', 1.26, 1.26"
+    site.execute("DROP TABLE people", f"CREATE TABLE people ({columns})", f"INSERT INTO people VALUES ({values})")
+    site.settings("enable_sanitize: true\nsanitize_config: {Full Name: {redact: x}, ärger: {round: 1}}")
+    done = site.upload()
+    assert done.exit_code == 0, done.errors
+    assert site.rows("secure_people", '"full%20name", "Ärger", "%C3%A4rger"') == [("x", 1.26, 1.3)]
+
+
+def test_a_rule_sees_the_source_s_column_where_the_table_has_none_for_it(site: Site) -> None:
+    add(site, *FOUR)
+    site.settings("enable_filter: true\nfilter_config: {temperature: {'<': 100}}\non_new_column: withhold")
+    fields = [{"name": "owner", "type": "string", "nullable": True, "metadata": {}},
+              {"name": "_row", "type": "long", "nullable": True, "metadata": {}},
+              {"name": "_batch_id", "type": "long", "nullable": True, "metadata": {}}]  # fmt: skip
+    schema = Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
+    DeltaTable.create(site.table("filtered_people"), schema)
+    assert site.upload().exit_code == 0
+    assert site.rows("filtered_people", "owner, _row") == [("Ada", 1), ("Cyd", 4)]
+
+
+def test_a_rule_that_makes_text_of_a_column_that_is_none_in_the_table_is_refused(site: Site) -> None:
+    add(site, *FOUR)
+    fields = [{"name": "temperature", "type": "double", "nullable": True, "metadata": {}}]
+    DeltaTable.create(site.table("secure_people"), Schema.from_json(json.dumps({"type": "struct", "fields": fields})))
+    site.settings("enable_sanitize: true\nsanitize_config: {temperature: {redact: '-'}}")
+    done = site.upload()
+    assert done.exit_code == 1
+    assert "column 'temperature' of the target table is DOUBLE, and the rules make it STRING" in done.errors

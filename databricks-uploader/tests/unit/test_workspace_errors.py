@@ -5,6 +5,8 @@ from tests.support.warehouse import errors as answers
 
 from databricks_uploader.destinations.databricks.errors import error_of, meaning
 from databricks_uploader.errors import ConfigError, PermanentError, TransientError, UploaderError
+from databricks_uploader.events import Discreet, Failed
+from databricks_uploader.observability.log import drawn
 
 KINDS: dict[str, type[UploaderError]] = {
     "TABLE_OR_VIEW_NOT_FOUND": ConfigError,
@@ -85,3 +87,11 @@ def test_an_error_says_what_was_done_and_what_to_do_in_one_line_and_shows_no_tok
 
 def test_a_long_message_is_cut() -> None:
     assert len(str(error_of("x", "y" * 10_000))) < 600
+
+
+def test_of_a_secure_pipeline_only_the_class_of_what_a_workspace_says_is_told() -> None:
+    error = error_of("can't load", "[CAST_INVALID_INPUT] The value 'SECRET' can't be cast. SQLSTATE: 22018")
+    assert "SECRET" in str(error)
+    _, line = drawn(Discreet(Failed(error, None)))
+    assert "SECRET" not in line
+    assert "CAST_INVALID_INPUT" in line

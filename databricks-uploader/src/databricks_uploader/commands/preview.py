@@ -33,7 +33,7 @@ def _told(outcome: Outcome, *, coloured: bool) -> list[str]:
         return [f"{name or 'the pipeline'} can't run: {error} — {error.hint}"]
     there = "which is there" if outcome.there else "which is not there yet"
     lines = [
-        f"{_named(outcome)}{outcome.source_table} → {outcome.target}, {there}",
+        f"{_named(outcome)}{outcome.source_table} → {outcome.where}, {there}",
         f"  CREATE TABLE {outcome.target} (",
     ]
     lines.append(",\n".join(f"    {column.sql}" for column in outcome.columns.columns))
@@ -109,6 +109,7 @@ def _plain(outcome: Outcome) -> Mapping[str, Any]:
         "name": outcome.name,
         "source_table": outcome.source_table,
         "target_table": outcome.target,
+        "target": outcome.where,
         "there": outcome.there,
         "ddl": outcome.ddl,
         "withheld": list(outcome.withheld),

@@ -30,6 +30,8 @@ class Preview:
     name: str
     source_table: str
     target: str
+    where: str
+    """Where and how that is loaded, in words."""
     there: bool
     """Whether the target table exists."""
     columns: TableSchema

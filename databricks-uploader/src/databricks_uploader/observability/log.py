@@ -56,6 +56,8 @@ def _(event: events.Discreet) -> tuple[int, str]:
     if isinstance(event.event, events.Bug):
         again = _again(event.event.again_s)
         level, line = logging.ERROR, f"{_BUG}: {type(event.event.error).__name__}; {_SHOWN}{again}"
+    elif isinstance(event.event, events.Failed):
+        level, line = _failed(event.event, event.event.error.discreet)
     else:
         level, line = drawn(event.event)
     return level, _ROWID.sub(r"\1 …", line)
@@ -193,13 +195,17 @@ def _(event: events.Notice) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.Failed) -> tuple[int, str]:
-    level = logging.ERROR if event.again_s is None else logging.WARNING
-    return level, f"{event.error} — {event.error.hint}{_again(event.again_s)}"
+    return _failed(event, str(event.error))
 
 
 @drawn.register
 def _(event: events.Bug) -> tuple[int, str]:
     return logging.ERROR, f"{_BUG}: {type(event.error).__name__}: {event.error}; {_SHOWN}{_again(event.again_s)}"
+
+
+def _failed(event: events.Failed, what: str) -> tuple[int, str]:
+    level = logging.ERROR if event.again_s is None else logging.WARNING
+    return level, f"{what} — {event.error.hint}{_again(event.again_s)}"
 
 
 def _from(position: Position) -> str:

@@ -151,7 +151,10 @@ def error_of(doing: str, message: str, status: int = 0) -> UploaderError:
     told = " ".join(masked(message).split())
     shown = told if len(told) <= _LONGEST else told[:_LONGEST] + "…"
     code = f" (HTTP {status})" if status else ""
-    return known.error(f"{doing}: {known.what}{code}{': ' + shown if shown else ''}", hint=known.hint)
+    plain = f"{doing}: {known.what}{code}"
+    classes = sorted({bracketed or word for bracketed, word in _CLASS.findall(message)})
+    discreet = f"{plain} ({', '.join(classes)})" if classes else plain
+    return known.error(f"{plain}: {shown}" if shown else plain, hint=known.hint, discreet=discreet)
 
 
 def http_status(context: Mapping[str, object]) -> int:
