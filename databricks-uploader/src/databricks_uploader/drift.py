@@ -24,7 +24,7 @@ def columns_now(
     time = None if of_rows is None else of_rows.name
     names = tuple(column.name for column in table.columns)
     new = [name for name in names if name not in position.source_columns]
-    rules = rules_of(pipeline, ports)
+    rules, target = rules_of(pipeline, ports), pipeline.identity.target_table
     position, found = _matched(table, time, position, rules, ports)
     unheard = [pair for pair in found.missing if pair.source.name in new]
     if unheard and pipeline.on_new_column == "add":
@@ -34,10 +34,10 @@ def columns_now(
     elif unheard and pipeline.on_new_column == "stop":
         raise PermanentError(
             f"the target table lacks {_named(found.missing)} (on_new_column is stop)",
-            hint=f"run {found.ddl}, then start again",
+            hint=f"run {found.ddl(target)}, then start again",
         )
     elif unheard:
-        tell(Notice(f"the target table lacks {_named(unheard)}, withheld until you run {found.ddl}"))
+        tell(Notice(f"the target table lacks {_named(unheard)}, withheld until you run {found.ddl(target)}"))
     gone = [name for name in position.source_columns if table.get(name) is None]
     for name in gone:
         tell(Notice(f"column {name!r} of {table.name!r} is gone: it is NULL in rows from now on"))

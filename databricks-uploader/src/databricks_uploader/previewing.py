@@ -46,7 +46,7 @@ def previewed(pipeline: Pipeline, name: str, where: str, ports: Ports, spool: Pa
         target is not None,
         columns,
         layout.withheld,
-        layout.ddl if layout.missing else None,
+        layout.ddl(pipeline.identity.target_table) if layout.missing else None,
     )
     pages = [*_newest(source, time, layout, ports)]
     quarantined = sum(count for _, count in pages)

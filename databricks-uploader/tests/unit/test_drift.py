@@ -86,7 +86,7 @@ def test_a_new_column_is_withheld_until_the_target_table_has_it_and_told_once(no
         node.upload()
     assert "heat" not in [column.name for column in schema(node).columns]
     assert notices(node) == ["the target table lacks the column 'heat', withheld until you run "
-                             "ALTER TABLE … ADD COLUMNS (`heat` DOUBLE)"]  # fmt: skip
+                             "ALTER TABLE `raw_t` ADD COLUMNS (`heat` DOUBLE)"]  # fmt: skip
     give(node, Column("heat", "double"))
     for row in (4, 5, 6):
         add(node, row, heat="2.5")
@@ -104,7 +104,7 @@ def test_a_new_column_stops_the_pipeline_and_what_to_run_is_shown(node: EdgeNode
     for _ in range(2):
         with pytest.raises(PermanentError, match="lacks the column 'heat'") as raised:
             node.upload()
-        assert "ALTER TABLE … ADD COLUMNS (`heat` DOUBLE)" in raised.value.hint
+        assert "ALTER TABLE `raw_t` ADD COLUMNS (`heat` DOUBLE)" in raised.value.hint
     assert loaded(node, "v") == [(1,)]
     give(node, Column("heat", "double"))
     node.upload()

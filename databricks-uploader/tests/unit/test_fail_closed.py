@@ -181,7 +181,8 @@ def test_a_column_that_comes_later_is_withheld_with_state_lost_too(node: EdgeNod
     node.write(f"INSERT INTO t VALUES (2, '{TIME}', 2, 'n', '555 0100')")
     node.upload()
     assert [e.text for e in node.events if isinstance(e, Notice)] == [
-        "the target table lacks the column 'phone', withheld until you run ALTER TABLE … ADD COLUMNS (`phone` STRING)"
+        "the target table lacks the column 'phone', withheld until you run ALTER TABLE `raw_t` ADD COLUMNS (`phone` "
+        "STRING)"
     ]
     node.lose_state()
     node.write(f"INSERT INTO t VALUES (3, '{TIME}', 3, 'n', '555 0100')")

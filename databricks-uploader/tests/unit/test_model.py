@@ -136,7 +136,7 @@ def test_a_target_table_keeps_its_spelling_types_and_extra_columns() -> None:
         ("value", Column("Value", "float")),
     ]
     assert [p.target for p in found.missing] == [Column("id", "long")]
-    assert found.ddl == "ALTER TABLE … ADD COLUMNS (`id` BIGINT)"
+    assert found.ddl("raw_t") == "ALTER TABLE `raw_t` ADD COLUMNS (`id` BIGINT)"
 
 
 def test_the_column_of_times_is_the_one_that_takes_the_source_s_as_instants() -> None:

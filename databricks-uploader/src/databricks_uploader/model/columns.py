@@ -71,15 +71,14 @@ class Matched:
     missing: tuple[Pair, ...]
     """Source columns that the target table has no column for, with what it would be."""
 
-    @property
-    def ddl(self) -> str:
+    def ddl(self, table: str) -> str:
         """What to run so that no column is missing."""
-        return addition(self.missing)
+        return addition(self.missing, table)
 
 
-def addition(missing: Sequence[Pair]) -> str:
+def addition(missing: Sequence[Pair], table: str) -> str:
     """Return what to run so that these columns are in the target table."""
-    return f"ALTER TABLE … ADD COLUMNS ({', '.join(pair.target.sql for pair in missing)})"
+    return f"ALTER TABLE `{table}` ADD COLUMNS ({', '.join(pair.target.sql for pair in missing)})"
 
 
 def time_of_rows(pairs: Sequence[Pair], timestamp_column: str | None) -> str | None:

@@ -61,10 +61,9 @@ class Layout:
     time_as_read: str | None = None
     """The same, where no rule touches it."""
 
-    @property
-    def ddl(self) -> str:
+    def ddl(self, table: str) -> str:
         """What to run so that no column is missing."""
-        return addition(self.missing)
+        return addition(self.missing, table)
 
 
 def laid_out(table: SourceTable, time: str | None, target: TableSchema, rules: Rules) -> Layout:
