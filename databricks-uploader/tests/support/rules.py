@@ -197,11 +197,16 @@ def _time(stored: Stored, column: Column) -> Arrives | str:
 def _counted(number: float, unit: str) -> tuple[int, bool]:
     """Floating numbers are taken times their unit as floating numbers are, and rounded."""
     if unit == "julian day":
-        return ((number * 86_400_000 + 0.5).__floor__() - 210_866_760_000_000) * 1000, False
+        return (_floor(number * 86_400_000 + 0.5) - 210_866_760_000_000) * 1000, False
     if isinstance(number, int):
         exact = number * FACTORS[unit]
         return exact.__floor__(), exact.denominator != 1
-    return (number / 1000 + 0.5 if unit == "ns" else number * float(FACTORS[unit]) + 0.5).__floor__(), False
+    return _floor(number / 1000 + 0.5 if unit == "ns" else number * float(FACTORS[unit]) + 0.5), False
+
+
+def _floor(number: float) -> int:
+    """Beyond what a floating number holds there is no time either."""
+    return number.__floor__() if abs(number) != float("inf") else 10**40 * (1 if number > 0 else -1)
 
 
 def _moment(text: str, column: Column) -> tuple[int, bool, bool] | None:

@@ -136,6 +136,19 @@ def test_a_row_whose_value_does_not_fit_is_set_aside_with_the_reason(
     assert (page.rows, index, row.key, row.reasons, row.values["id"]) == (4, 2, 3, {"v": reason}, 3)
 
 
+def test_a_number_beyond_all_times_is_set_aside(tmp_path: Path) -> None:
+    numbers = "(1764000000.5), (1764000001.5), (1.8e302), (-1.8e302), (1764000002.5)"
+    path = made(tmp_path / "a.db", "CREATE TABLE t (ts REAL)", f"INSERT INTO t VALUES {numbers}")
+    source, _ = source_of(path)
+    table = source.table()
+    with source.reading(table, matched(table, "ts", natural_schema(table, "ts")).pairs, standing_at(None), []) as found:
+        (page,) = found.pages
+    assert [(row.key, row.reasons["ts"]) for row in page.quarantined.values()] == [
+        (3, "outside the years 1 to 9999"),
+        (4, "outside the years 1 to 9999"),
+    ]
+
+
 def test_all_null_pages_keep_their_types(tmp_path: Path) -> None:
     path = made(
         tmp_path / "a.db",

@@ -64,15 +64,19 @@ def microseconds(number: int | float, unit: Unit) -> tuple[int, bool]:
     the nearest; Julian days are rounded to milliseconds, as SQLite's date functions do.
     """
     if unit is Unit.JULIAN_DAY:
-        return (math.floor(number * DAY_MS + 0.5) - JULIAN_EPOCH_MS) * 1_000, False
+        return (_rounded(number * DAY_MS) - JULIAN_EPOCH_MS) * 1_000, False
     if isinstance(number, int):
         if unit is Unit.NANOSECONDS:
             return number // 1_000, number % 1_000 != 0
         return number * FACTOR[unit], False
-    if unit is Unit.NANOSECONDS:
-        return math.floor(number / 1_000 + 0.5), False
-    return math.floor(number * FACTOR[unit] + 0.5), False
+    return _rounded(number / 1_000 if unit is Unit.NANOSECONDS else number * FACTOR[unit]), False
 
 
+def _rounded(number: float) -> int:
+    """Round to the nearest integer; beyond all times, where the product is infinite, to one that is so too."""
+    return math.floor(number + 0.5) if math.isfinite(number) else BEYOND * (1 if number > 0 else -1)
+
+
+BEYOND = 1 << 80
 FACTOR = {Unit.SECONDS: 1_000_000, Unit.MILLISECONDS: 1_000, Unit.MICROSECONDS: 1}
 """Microseconds in each unit."""
