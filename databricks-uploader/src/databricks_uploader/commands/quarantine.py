@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from databricks_uploader.errors import ConfigError
 from databricks_uploader.model.quarantine import Kept, RawValue, Undecodable, check_there, storage_class
 from databricks_uploader.state.folder import locked
-from databricks_uploader.state.store import FILE_NAME, Store
+from databricks_uploader.state.store import Store, must_exist
 
 _LONGEST_SHOWN = 200
 
@@ -59,7 +58,7 @@ def shown_json(folder: Path, number: int) -> str:
 
 def discarded(folder: Path, ids: Sequence[int] | None) -> int:
     """Delete rows (None: all) and return how many."""
-    _must_exist(folder)
+    must_exist(folder)
     with locked(folder), Store.open(folder) as store:
         there = [kept.id for kept in store.kept(None, ids)]
         check_there(there, ids)
@@ -68,7 +67,7 @@ def discarded(folder: Path, ids: Sequence[int] | None) -> int:
 
 
 def _kept(folder: Path, ids: Sequence[int] | None) -> list[Kept]:
-    _must_exist(folder)
+    must_exist(folder)
     with Store.open(folder) as store:
         return sorted(store.kept(None, ids), key=lambda kept: kept.id)
 
@@ -77,11 +76,6 @@ def _one(folder: Path, number: int) -> Kept:
     found = _kept(folder, [number])
     check_there([kept.id for kept in found], [number])
     return found[0]
-
-
-def _must_exist(folder: Path) -> None:
-    if not (folder / FILE_NAME).is_file():
-        raise ConfigError(f"no state in {folder}", hint="name the right folder with --state-dir")
 
 
 def _line(kept: Kept) -> tuple[str, str, str, str, str]:

@@ -12,14 +12,14 @@ from databricks_uploader.model.node import Machine
 from databricks_uploader.model.position import Position
 from databricks_uploader.state.folder import locked
 from databricks_uploader.state.last_upload import Summary
-from databricks_uploader.state.store import FILE_NAME, Store
+from databricks_uploader.state.store import FILE_NAME, Store, must_exist
 
 KEPT = f"{FILE_NAME}.before-reset"
 
 
 def show(folder: Path, machine: Machine) -> str:
     """Return what state remembers, aligned for reading."""
-    _must_exist(folder)
+    must_exist(folder)
     with Store.open(folder) as store:
         node, summaries = store.node(), store.summaries()
     lines = [("state", str(folder / FILE_NAME))]
@@ -36,7 +36,7 @@ def adopt(folder: Path, machine: Machine, source: Path | None, after: str | None
 
     `after`: go on after that rowid, after the last one, or from the beginning, whatever rows the database holds.
     """
-    _must_exist(folder)
+    must_exist(folder)
     with locked(folder), Store.open(folder) as store:
         node = store.node()
         if node is None:
@@ -61,7 +61,7 @@ def _adopted(store: Store, summary: Summary, after: str) -> str:
 
 def reset(folder: Path) -> str:
     """Forget everything, the node included; what was remembered is kept aside in one file."""
-    _must_exist(folder)
+    must_exist(folder)
     with locked(folder):
         (folder / FILE_NAME).replace(folder / KEPT)
         for file in [*(folder / "spool").iterdir(), *(folder / "work").glob("*")]:
@@ -71,7 +71,7 @@ def reset(folder: Path) -> str:
 
 def rebuild(folder: Path) -> str:
     """Forget all positions and claims, so that the next start takes them from the target tables."""
-    _must_exist(folder)
+    must_exist(folder)
     with locked(folder), Store.open(folder) as store:
         numbered = [s.identity.target_table for s in store.summaries() if s.position.numbered]
         if numbered:
@@ -82,11 +82,6 @@ def rebuild(folder: Path) -> str:
         for name in store.forget():
             (folder / "spool" / name).unlink(missing_ok=True)
     return "positions are forgotten; the next start takes each from its target table"
-
-
-def _must_exist(folder: Path) -> None:
-    if not (folder / FILE_NAME).is_file():
-        raise ConfigError(f"no state in {folder}", hint="name the right folder with --state-dir")
 
 
 def _where(position: Position) -> str:

@@ -8,7 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Self
 
-from databricks_uploader.errors import PermanentError, StateError, TransientError
+from databricks_uploader.errors import ConfigError, PermanentError, StateError, TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity
 from databricks_uploader.model.node import Node
 from databricks_uploader.model.position import Position, Standing
@@ -23,6 +23,12 @@ from databricks_uploader.state.standing import OF_IDENTITY as _OF_IDENTITY
 FILE_NAME = "state.db"
 _SPOOL_FILES = "SELECT file_name FROM claim WHERE file_name IS NOT NULL"
 _RESET = "run `databricks-uploader state reset` to begin anew: what the tables hold is taken from them"
+
+
+def must_exist(folder: Path) -> None:
+    """Raise ConfigError where there is no state in a folder."""
+    if not (folder / FILE_NAME).is_file():
+        raise ConfigError(f"no state in {folder}", hint="name the right folder with --state-dir")
 
 
 class Store:
