@@ -81,7 +81,7 @@ def opened(
     steps = _steps(settings, plan)
     spool = FolderSpool(held.folder / "spool", steps, store.digest_key())
     spool.keep_only(store.spool_files())
-    destination, where = _destination(settings, identity, _loaded_key(table, plan), clock, tell)
+    destination, where = _destination(settings, identity, table, plan, clock, tell)
     tell(events.Started(f"{table.name} of {settings.sqlite}", identity, where, str(held.folder)))
     advice = sleepless(settings.interval, settings.min_rows, settings.max_delay)
     if settings.destination == "databricks" and not settings.once and advice is not None:
@@ -94,6 +94,7 @@ def opened(
         start=settings.start or "beginning",
         on_new_column=_on_new_column(settings, plan),
         steps=plan.steps,
+        aggregate=plan.aggregate,
         key=settings.hash_key,
         keeps_values=(settings.quarantine_store or ("reasons" if plan.secure else "full")) == "full",
     )
@@ -117,11 +118,12 @@ def _target(settings: Settings, plan: Plan, table: SourceTable, tell: events.Tel
 
 def _steps(settings: Settings, plan: Plan) -> Steps | None:
     """Return what carries out the steps of a plan; None where it has none, which needs no engine."""
-    if not plan.steps:
+    if not plan.steps and plan.aggregate is None:
         return None
     if not _installed("duckdb"):
         raise ConfigError(
-            "the engine of filter and sanitize is not installed", hint="pip install 'databricks-uploader[steps]'"
+            "the engine of filter, sanitize and aggregate is not installed",
+            hint="pip install 'databricks-uploader[steps]'",
         )
     from databricks_uploader.steps.carried_out import CarriedOut  # noqa: PLC0415
 
@@ -156,14 +158,23 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _destination(
-    settings: Settings, identity: Identity, key: Sequence[str], clock: Clock, tell: events.Tell
+    settings: Settings, identity: Identity, source: SourceTable, plan: Plan, clock: Clock, tell: events.Tell
 ) -> tuple[Destination, str]:
     """Return the destination, and where and how it loads in words."""
     if settings.destination == "delta":
         from databricks_uploader.destinations.delta import DeltaDestination  # noqa: PLC0415
 
-        folder = (settings.delta_path or Path()) / identity.target_table
-        return DeltaDestination(folder, identity, create_tables=settings.create_tables is not False), str(folder)
+        folder, create = (settings.delta_path or Path()) / identity.target_table, settings.create_tables is not False
+        if plan.aggregate is not None:
+            from databricks_uploader.destinations.delta_windows import DeltaWindows  # noqa: PLC0415
+
+            return DeltaWindows(folder, identity, plan.aggregate.keys, create_tables=create), str(folder)
+        return DeltaDestination(folder, identity, create_tables=create), str(folder)
+    if plan.aggregate is not None:
+        raise ConfigError(
+            "aggregated tables are loaded into local Delta tables only in this version",
+            hint="set destination: delta and delta_path; or load raw rows, and aggregate them in the workspace",
+        )
     if not _installed("databricks.sql"):
         raise ConfigError(
             "the connector for Databricks is not installed",
@@ -182,7 +193,7 @@ def _destination(
         settings.stage_retention,
         create_tables=bool(settings.create_tables),
     )
-    return assembly.destination(setup, identity, key, clock, tell)
+    return assembly.destination(setup, identity, _loaded_key(source, plan), clock, tell)
 
 
 def _installed(module: str) -> bool:
@@ -234,12 +245,17 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     def untold(_event: events.Event) -> None:
         """Tell nothing: what is printed is the preview."""
 
+    if plan.aggregate is not None:
+        raise ConfigError(
+            "windows can't be previewed in this version: they are computed once they are closed",
+            hint="preview the same settings without aggregating",
+        )
     source = SqliteSource(
         settings.sqlite, untold, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
     )
     table, steps = source.table(), _steps(settings, plan)
     identity = Identity(settings.node_id or "preview", table.name, _target(settings, plan, table, untold))
-    destination, where = _destination(settings, identity, (), clock, untold)
+    destination, where = _destination(settings, identity, table, plan, clock, untold)
     (folder / "spool").mkdir()
     with Store.open(folder) as store, closing(destination):
         ports = Ports(source, destination, FolderSpool(folder / "spool", steps), store, clock, steps)

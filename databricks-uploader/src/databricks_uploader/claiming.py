@@ -1,7 +1,7 @@
 """What a fill, in whichever order it reads rows, makes of them: one file and one claim."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -47,11 +47,17 @@ class Apart:
             held = self.held() + len(self.quarantined)
             check_bearable(self.recent, held, self.at_most, self.quarantined[-1])
 
-    def counts(self, rows: int, spooled: Spooled) -> Counts:
-        """Return the counts of the span, of which so many rows were read."""
+    def also(self, rows: Sequence[QuarantinedRow]) -> None:
+        """Set apart rows that are seen later not to have a place. Raises PermanentError where there are too many."""
+        if rows:
+            self.quarantined += rows
+            check_bearable(self.recent, self.held() + len(self.quarantined), self.at_most, rows[-1])
+
+    def counts(self, rows: int, spooled: Spooled, waiting: int = 0) -> Counts:
+        """Return the counts of the span, of which so many rows were read, and so many wait."""
         quarantined, excluded = len(self.quarantined), spooled.by_rule.rows_excluded
-        loaded = rows - quarantined - excluded
-        return Counts(read=rows, loaded=loaded, excluded=excluded, quarantined=quarantined)
+        loaded = rows - quarantined - excluded - waiting
+        return Counts(read=rows, loaded=loaded, waiting=waiting, excluded=excluded, quarantined=quarantined)
 
     def position(self, position: Position) -> Position:
         """Return the position with what was met on the way."""
@@ -83,7 +89,7 @@ def claim_of(
 ) -> Claim:
     """Return the claim of what was spooled: the span, its rows, and the latest time among those read."""
     span, counts, newest = read
-    if (spooled.file is None) != (counts.loaded == 0):
+    if layout.aggregate is None and (spooled.file is None) != (counts.loaded == 0):
         raise RuntimeError(f"{counts.loaded} rows to load, and {'no' if spooled.file is None else 'a'} file")
     return Claim(
         identity=pipeline.identity,
@@ -93,7 +99,7 @@ def claim_of(
         span=span,
         counts=counts,
         file=spooled.file,
-        columns=layout.work.output,
+        columns=layout.output,
         statistics=spooled.statistics,
         newest=_newest_written(layout, spooled) if layout.work.steps else newest,
         claimed_at=lineage.claimed_at,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from databricks_uploader.errors import PermanentError
+from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import ColumnsAdded, Notice, Tell
+from databricks_uploader.model.aggregated_layout import laid_out
 from databricks_uploader.model.columns import Pair
-from databricks_uploader.model.layout import Layout, Rules, laid_out
+from databricks_uploader.model.layout import Layout, Rules
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
@@ -47,7 +48,9 @@ def columns_now(
 
 def rules_of(pipeline: Pipeline, ports: Ports) -> Rules:
     """Return what a pipeline does to rows, and how that is checked."""
-    return Rules() if ports.steps is None else Rules(pipeline.steps, pipeline.key, ports.steps.check)
+    if ports.steps is None:
+        return Rules()
+    return Rules(pipeline.steps, pipeline.key, ports.steps.check, pipeline.aggregate, ports.steps.check_aggregate)
 
 
 def _matched(
@@ -55,8 +58,8 @@ def _matched(
 ) -> tuple[Position, Layout]:
     """Match against the target table as it was; where that did not take all, look what it is now."""
     try:
-        found = laid_out(table, time, position.schema, rules)
-    except PermanentError:
+        found = laid_out(table, time, position.schema, rules, position.group_keys)
+    except (ConfigError, PermanentError):
         return _looked_again(table, time, position, rules, ports)
     asked_for = [pair for pair in found.missing if pair.source.name not in position.source_columns]
     return _looked_again(table, time, position, rules, ports) if asked_for else (position, found)
@@ -68,7 +71,7 @@ def _looked_again(
     target = ports.destination.table()
     if target is not None and target.id == position.table_id:
         position = replace(position, schema=target.schema)
-    return position, laid_out(table, time, position.schema, rules)
+    return position, laid_out(table, time, position.schema, rules, position.group_keys)
 
 
 def _named(pairs: Sequence[Pair]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 
 from databricks_uploader.errors import UploaderError
@@ -95,6 +96,26 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
+class WindowsLack:
+    """So many windows can't be computed (again): the source has no more all their rows. What became of those left."""
+
+    identity: Identity
+    windows: int
+    quarantined: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class WindowsOpen:
+    """A single run leaves windows that are not closed yet: their rows wait until the next run after `closes`."""
+
+    identity: Identity
+    windows: int
+    rows: int
+    closes: datetime
+
+
+@dataclass(frozen=True)
 class ColumnsAdded:
     """Columns that came into the source were added to the target table."""
 
@@ -129,7 +150,7 @@ class Loaded:
     @property
     def rows(self) -> int:
         """Rows of all claims."""
-        return sum(c.counts.loaded for c in self.claims)
+        return sum(c.rows_loaded for c in self.claims)
 
     @property
     def by_rule(self) -> ByRule:
@@ -201,6 +222,8 @@ Event = (
     | Claimed
     | Altered
     | Quarantined
+    | WindowsLack
+    | WindowsOpen
     | ColumnsAdded
     | TakenBack
     | Judged

@@ -18,6 +18,7 @@ from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Look, Page, Ports, Tail
 from databricks_uploader.recognise import newest_is_there, recognised, told_by
+from databricks_uploader.windowing import Ahead, are_due, emit, moved_with, worked
 
 
 def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, continued: bool = False) -> bool:
@@ -25,7 +26,7 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
 
     `continued`: right after another fill, when it is enough to see the newest witness.
     """
-    if ports.source.unchanged():
+    if ports.source.unchanged() and not are_due(pipeline, ports):
         return False
     table = ports.source.table()
     position, layout = _columns(pipeline, table, position, ports, tell)
@@ -39,28 +40,43 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
             return fill(pipeline, position, ports, tell)
         moved = recognised(table, standing, reading.look, ports.source, tell)
         if moved != standing:
-            ports.state.stand(pipeline.identity, moved)
+            ports.state.stand(pipeline.identity, _with_windows(pipeline, position, moved, ports))
             return fill(pipeline, moved.position, ports, tell)
+        lineage = next_lineage(pipeline.identity, position, ports.clock)
+        seen = _Seen(apart(pipeline, position, ports))
+        ahead = Ahead(table, layout, lineage, standing, seen.apart, lambda: seen.last)
         first = next(reading.pages, None)
         if first is None:
             ports.source.nothing_new()
-            return False
+            return emit(ahead, _newest_found(standing, reading.look), pipeline, ports, tell)
         _tell_missed(standing, first, tell)
-        lineage = next_lineage(pipeline.identity, position, ports.clock)
-        seen = _Seen(apart(pipeline, position, ports))
         pages = seen.until(pipeline.limits, chain([first], reading.pages))
-        spooled = ports.spool.write((page.columns for page in pages), layout.work, lineage)
+        made = worked((page.columns for page in pages), ahead, pipeline, ports)
     late = reading.look.late
     span = LateSpan(late) if late else Span(position.cursor, seen.up_to)
-    read = span, seen.apart.counts(seen.rows, spooled), seen.newest
-    claim = claim_of(pipeline, lineage, layout, spooled, read)
-    after = seen.standing(standing, reading.look)
+    read = span, seen.apart.counts(seen.rows, made.spooled, made.waiting), seen.newest
+    claim = claim_of(pipeline, lineage, layout, made.spooled, read)
+    after = made.standing(seen.standing(standing, reading.look))
     ports.state.claim(claim, after, seen.apart.quarantined)
     tell(Claimed(claim, more=not seen.last))
     seen.apart.told(claim, position, tell)
     if after.position.gaps.given_up and not position.gaps.given_up:
         tell(GapsGivenUp(pipeline.identity))
-    return not seen.last
+    return made.more or not seen.last
+
+
+def _newest_found(standing: Standing, look: Look) -> tuple[int, Values] | None:
+    """Return the newest witness that is there, with its values."""
+    there = (w.key for w in reversed(standing.witnesses.rows) if w.key in look.found)
+    return next(((key, look.found[key]) for key in there), None)
+
+
+def _with_windows(pipeline: Pipeline, before: Position, moved: Standing, ports: Ports) -> Standing:
+    """Return where to go on, with windows whose rows are to be read again where they are now."""
+    if pipeline.aggregate is None:
+        return moved
+    windows = moved_with(before, moved.position, ports.state.windows(pipeline.identity))
+    return replace(moved, windows=windows)
 
 
 def _columns(

@@ -7,7 +7,7 @@ as long as a look back may meet it again.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 
 from databricks_uploader.claiming import ALONE, Apart, apart, claim_of, next_lineage
@@ -17,11 +17,10 @@ from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.times import LATEST
+from databricks_uploader.model.times import EPOCH, LATEST
 from databricks_uploader.model.witness import Values, Witnesses, fingerprint
 from databricks_uploader.ports import ArrowColumns, Ports, TimedPage
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = LATEST + 1
 """Stands for the time of a row that has none: it is remembered for ever."""
 FUTURE = timedelta(days=1)

@@ -44,7 +44,7 @@ def _load(pipeline: Pipeline, position: Position, ports: Ports, claims: Sequence
 
 
 def _due(pipeline: Pipeline, pending: Sequence[Claim], ports: Ports) -> bool:
-    rows = sum(claim.counts.loaded for claim in pending)
+    rows = sum(claim.rows_loaded for claim in pending)
     return pipeline.limits.due(rows, ports.clock.now() - pending[0].claimed_at)
 
 

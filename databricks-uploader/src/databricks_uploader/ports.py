@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from databricks_uploader.model.aggregation import AggregateStep, Into
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Range
@@ -16,8 +17,9 @@ from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.steps import Step
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn, Unit
+from databricks_uploader.model.touched import Window
 from databricks_uploader.model.witness import Values, Witnesses
-from databricks_uploader.model.work import Applied, Work
+from databricks_uploader.model.work import Aggregate, Aggregated, Applied, Looked, Work
 
 
 class ArrowColumns(Protocol):
@@ -173,6 +175,20 @@ class Source(Protocol):
         """
         ...
 
+    def within(
+        self,
+        table: SourceTable,
+        columns: Sequence[Pair],
+        position: Position,
+        ranges: Sequence[Range],
+        known: tuple[int, Values] | None,
+    ) -> AbstractContextManager[Iterator[ArrowColumns]]:
+        """Read rows of ranges of rowids again, each page its own read transaction, those that fit their types.
+
+        Raises TransientError where the row `known` is not there any more with its witness values.
+        """
+        ...
+
     def sweep(
         self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> AbstractContextManager[Iterator[TimedPage]]:
@@ -268,6 +284,26 @@ class Steps(Protocol):
         """Read the file `typed` and write `written`, not durably yet, where a row is left; errors name no value."""
         ...
 
+    def check_aggregate(
+        self, number: int, step: AggregateStep, columns: TableSchema, time: str | None, into: Into | None
+    ) -> None:
+        """Raise ConfigError, with all that is wrong, where the step of that number can't be applied, or not into."""
+        ...
+
+    def look(self, work: Aggregate, rows: str) -> Looked:
+        """Return the windows that rows of a file are in."""
+        ...
+
+    def keys(self, work: Aggregate, rows: str, windows: Sequence[int]) -> Sequence[tuple[int | None, int]]:
+        """Return window and key of the rows of some windows, and the keys of rows without a time, in order."""
+        ...
+
+    def aggregate(
+        self, work: Aggregate, rows: str, windows: Sequence[int], lineage: Lineage, written: str
+    ) -> Aggregated:
+        """Read the file `rows` and write one row for each group of these windows, not durably yet."""
+        ...
+
 
 @dataclass(frozen=True)
 class Spooled:
@@ -279,11 +315,39 @@ class Spooled:
     by_rule: ByRule = field(default_factory=ByRule)
 
 
+class RowsAtHand(Protocol):
+    """Rows that lie in a file of this node while an aggregation looks at them."""
+
+    @property
+    def looked(self) -> Looked:
+        """The windows that they are in."""
+        ...
+
+    @property
+    def by_rule(self) -> ByRule:
+        """What steps before did to them."""
+        ...
+
+    def keys(self, windows: Sequence[int]) -> Sequence[tuple[int | None, int]]:
+        """Return window and key of the rows of some windows, and the keys of rows without a time, in order."""
+        ...
+
+    def aggregate(self, windows: Sequence[int]) -> Spooled:
+        """Write one file of these windows, durable before this returns; none where they have no row."""
+        ...
+
+
 class Spool(Protocol):
     """Finished Parquet files waiting to be loaded."""
 
     def write(self, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage) -> Spooled:
         """Do the work on the rows and write one file, durable before this returns; none where no row is left."""
+        ...
+
+    def rows_at_hand(
+        self, batches: Iterator[ArrowColumns], work: Work, aggregate: Aggregate, lineage: Lineage
+    ) -> AbstractContextManager[RowsAtHand]:
+        """Do the work on rows and keep them at hand to aggregate them, until the context ends."""
         ...
 
     def path(self, claim: Claim) -> str:
@@ -312,6 +376,10 @@ class State(Protocol):
 
     def seen(self, identity: Identity) -> Mapping[int, int]:
         """Return the claimed rows that a look back may meet: fingerprint → time in µs since 1970."""
+        ...
+
+    def windows(self, identity: Identity) -> Mapping[int, Window]:
+        """Return the windows of an aggregation that are remembered, by their beginnings."""
         ...
 
     def stand(self, identity: Identity, standing: Standing) -> None:

@@ -9,15 +9,15 @@ from typing import Literal
 from databricks_uploader.drift import rules_of
 from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Began, Judged, TableCreated, Tell
-from databricks_uploader.fill_by_time import EPOCH
+from databricks_uploader.model.aggregated_layout import laid_out, made_for
 from databricks_uploader.model.claim import OWNER_BITS, Head
 from databricks_uploader.model.gaps import LOWEST
-from databricks_uploader.model.layout import Layout, laid_out, made_for
+from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable, witness_columns
 from databricks_uploader.model.table import TargetTable
-from databricks_uploader.model.times import TimeColumn
+from databricks_uploader.model.times import EPOCH, TimeColumn
 from databricks_uploader.model.witness import MOST_DENSE, Values, Witness, Witnesses, fingerprint
 from databricks_uploader.ports import Ports
 
@@ -44,7 +44,7 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     table, rules = ports.destination.table(), rules_of(pipeline, ports)
     if table is None:
         made = made_for(source, time_name, rules)
-        ports.destination.create(made, time_name)
+        ports.destination.create(made, time_name if pipeline.aggregate is None else pipeline.aggregate.tokens[0])
         tell(TableCreated(pipeline.identity))
         table = ports.destination.table()
         if table is None:
@@ -52,11 +52,16 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     layout = laid_out(source, time_name, table.schema, rules)
     first = _first(pipeline, source, time, table, layout)
     head = ports.destination.head()
-    standing = _started(first, pipeline, source, ports) if head is None else _after(head, first, source, ports)
+    if head is None:
+        standing = _started(first, pipeline, source, ports)
+    elif pipeline.aggregate is not None:  # all windows are computed anew: the table keeps those of more rows
+        standing = Standing(replace(first, sequence=head.sequence, head=head), Witnesses())
+    else:
+        standing = _after(head, first, source, ports)
     ports.state.stand(pipeline.identity, standing)
     if pipeline.secure:
         withheld = (*layout.withheld, *(pair.source.name for pair in layout.missing))
-        tell(Judged(pipeline.identity, tuple(c.name for c in layout.work.output.columns), withheld))
+        tell(Judged(pipeline.identity, tuple(c.name for c in layout.output.columns), withheld))
     tell(Began(pipeline.identity, standing.position, rebuilt=head is not None))
     return standing.position
 
@@ -81,6 +86,7 @@ def _first(
         order=_order(pipeline, source, time_name),
         units={} if time is None or time.unit is None else {time.name: time.unit},
         numbered=layout.work.numbered,
+        group_keys=() if layout.aggregate is None else layout.aggregate.step.keys,
     )
 
 
@@ -91,6 +97,11 @@ def _order(pipeline: Pipeline, source: SourceTable, time: str | None) -> Literal
         order = "time" if source.rowid is None else "rowid"
     if order == "rowid" and source.rowid is None:
         raise ConfigError(f"{source.name!r} has no rowids", hint="leave cursor unset, or set it to timestamp")
+    if order == "time" and pipeline.aggregate is not None:
+        raise ConfigError(
+            f"{source.name!r} is read in the order of times, and aggregates need rowids in this version",
+            hint="aggregate a table that has rowids, and leave cursor unset",
+        )
     if order == "time" and time is None:
         raise ConfigError(
             f"{source.name!r} is read in the order of times, and no column holds them",

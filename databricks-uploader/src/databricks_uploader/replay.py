@@ -23,6 +23,11 @@ def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | No
 
     Each claim is of rows of one life of the source table. Rows that do not fit stay where they are.
     """
+    if pipeline.aggregate is not None and ports.state.quarantined(pipeline.identity):
+        raise ConfigError(
+            f"rows of {pipeline.identity.target_table}, which is aggregated, can't be loaded again one by one",
+            hint="look at them (quarantine show); discard those that are of no use (quarantine discard)",
+        )
     fitting, left = 0, 0
     for kept in _portions(ports.state.kept(pipeline.identity, ids), pipeline.limits.span_bytes):
         loaded = _replayed(pipeline, ports, tell, kept)

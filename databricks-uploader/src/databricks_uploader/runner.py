@@ -19,6 +19,7 @@ from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.ports import Clock, Ports
 from databricks_uploader.prepare import prepare
 from databricks_uploader.take_back import take_back
+from databricks_uploader.windowing import tell_open
 
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 300.0
@@ -123,6 +124,8 @@ class _Run:
             return True
         self._failures, self._waited_s, self.code = 0, 0.0, 0
         self.rows += rows or 0
+        if self.pace.once:
+            tell_open(*self._opened, self._tell)
         self.again_s = None if self.pace.once else self.pace.interval_s
         return rows is not None
 
@@ -170,7 +173,9 @@ def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
     used = ports.state.waiting_bytes(pipeline.identity)
-    needed = pipeline.limits.span_bytes * (2 if pipeline.steps else 1)  # as read, and as steps leave it
+    needed = pipeline.limits.span_bytes * (
+        2 if pipeline.steps or pipeline.aggregate else 1
+    )  # as read, and as steps leave it
     return used == 0 or used + needed <= pipeline.limits.spool_bytes
 
 

@@ -30,11 +30,10 @@ from databricks_uploader.model.claim import Claim, Counts, Head, Identity, Span
 from databricks_uploader.model.table import LINEAGE, Column, TableSchema
 from databricks_uploader.model.upsert import Upsert, check_ours
 from databricks_uploader.model.windows import key_of
-from databricks_uploader.model.work import Work
+from databricks_uploader.model.work import Aggregate, Work
 from databricks_uploader.ports import Destination, Lineage
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.steps.aggregating import aggregate, look
-from databricks_uploader.steps.aggregation_sql import Aggregate
 
 NODE, OTHER = (Identity(node, "readings", "aggregated_readings") for node in ("node", "other"))
 TYPES = {"seen": "timestamp", "Site": "string", "level": "long", "temperature": "double"}

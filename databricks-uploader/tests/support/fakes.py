@@ -14,7 +14,7 @@ from arro3.io import read_parquet
 from databricks_uploader.errors import TransientError
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics, batch_id
 from databricks_uploader.model.columns import Pair
-from databricks_uploader.model.gaps import Gaps, absent
+from databricks_uploader.model.gaps import Gaps, Range, absent
 from databricks_uploader.model.head import not_loaded, table_gone
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
@@ -23,7 +23,7 @@ from databricks_uploader.model.table import Column, TableSchema, TargetTable
 from databricks_uploader.model.times import TimeColumn
 from databricks_uploader.model.witness import Values
 from databricks_uploader.model.work import Work
-from databricks_uploader.ports import LastRow, Lineage, Look, Page, Picked, Reading, Spool, TimedPage
+from databricks_uploader.ports import ArrowColumns, LastRow, Lineage, Look, Page, Picked, Reading, Spool, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
@@ -146,6 +146,18 @@ class MemorySource:
             for i, before in zip(starts, befores, strict=False)
         ]
         yield Reading(look, iter([page_of(late, last=False)] if late else pages))
+
+    @contextmanager
+    def within(
+        self,
+        table: SourceTable,
+        columns: Sequence[Pair],
+        position: Position,
+        ranges: Sequence[Range],
+        known: tuple[int, Values] | None,
+    ) -> Iterator[Iterator[ArrowColumns]]:
+        there = [k for k in sorted(self.keys) if any(low <= k <= high for low, high in ranges)]
+        yield iter([page_of(there).columns] if there else [])
 
     @contextmanager
     def sweep(

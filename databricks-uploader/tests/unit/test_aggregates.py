@@ -19,8 +19,8 @@ from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Fu
 from databricks_uploader.model.aggregation_faults import aggregate_faults
 from databricks_uploader.model.claim import batch_id
 from databricks_uploader.model.table import Column, TableSchema
+from databricks_uploader.model.work import Aggregate
 from databricks_uploader.steps.aggregating import aggregate, look
-from databricks_uploader.steps.aggregation_sql import Aggregate
 
 TYPES = {
     "seen": "timestamp", "local": "timestamp_ntz", "on": "date", "site": "string", "o'dd \"name\"": "string",

@@ -12,10 +12,10 @@ from tests.support import documents, typed_files
 from tests.unit.test_steps_document import cell
 
 from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function
+from databricks_uploader.model.work import Aggregate
 from databricks_uploader.settings.resolve import Sources, resolve
 from databricks_uploader.settings.schema import schema
 from databricks_uploader.steps.aggregating import aggregate, look
-from databricks_uploader.steps.aggregation_sql import Aggregate
 
 TEXT = (documents.DOCS / "aggregates.md").read_text()
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -114,9 +114,13 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
     lines += [("altered", line) for line in _altered(position)]
     lines += [("excluded", f"{rows:,} rows by {label}") for label, rows in summary.by_rule.excluded]
     lines += [("sanitized", f"{rows:,} values by {label}") for label, rows in summary.by_rule.altered]
+    if summary.waiting:
+        lines.append(("waiting", f"{summary.waiting:,} rows of windows that are open, or about to be loaded"))
+    if summary.lost:
+        lines.append(("lost", f"{summary.lost:,} rows that the source had no more when their windows were computed"))
     if summary.quarantined:
         lines.append(("apart", f"{summary.quarantined:,} rows in quarantine"))
     if summary.pending:
-        rows = sum(c.counts.loaded for c in summary.pending)
+        rows = sum(c.rows_loaded for c in summary.pending)
         lines.append(("pending", f"{rows:,} rows in {len(summary.pending)} claims"))
     return lines

@@ -167,3 +167,11 @@ def names_twice(step: AggregateStep, columns: TableSchema) -> Sequence[tuple[Agg
             found.append((one, name))
         taken.add(name.casefold())
     return found
+
+
+@dataclass(frozen=True)
+class Into:
+    """An existing table, and the keys that it was filled by so far: none where that is not known."""
+
+    table: TableSchema
+    keys: tuple[str, ...] = ()

@@ -58,6 +58,21 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """What became of rows of spans before, which waited in the windows that a claim emits."""
+
+    loaded: int = 0
+    quarantined: int = 0
+    lost: int = 0
+    """Rows that the source has no more, in windows that were never emitted."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait no more."""
+        return self.loaded + self.quarantined + self.lost
+
+
+@dataclass(frozen=True)
 class SpoolFile:
     """A finished Parquet file: its name here and at the destination, its bytes and their BLAKE2b-256 digest."""
 
@@ -96,6 +111,12 @@ class Claim:
     """What tells the steps of a secure pipeline from others; None where it is not secure."""
     may_be_out: bool = False
     """Whether it may have left the node."""
+    settled: Settled = field(default_factory=Settled)
+
+    @property
+    def rows_loaded(self) -> int:
+        """Source rows that are in the table once it is loaded: of its own span, and some that waited."""
+        return self.counts.loaded + self.settled.loaded
 
     @property
     def batch_id(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from databricks_uploader.errors import PermanentError
+from databricks_uploader.model.aggregation import AggregateStep, Into
 from databricks_uploader.model.columns import (
     Pair,
     addition,
@@ -30,10 +31,13 @@ from databricks_uploader.model.steps import (
     is_secure,
 )
 from databricks_uploader.model.table import LINEAGE, Column, DeltaType, TableSchema
-from databricks_uploader.model.work import Work
+from databricks_uploader.model.work import Aggregate, Work
 
 CheckRules = Callable[[Sequence[Step], TableSchema], None]
 """Raises ConfigError where steps can't be applied to a table of these columns."""
+
+CheckAggregate = Callable[[int, AggregateStep, TableSchema, str | None, Into | None], None]
+"""Raises ConfigError where an aggregation can't be applied to rows of these columns and that time, or not into that."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Rules:
     steps: tuple[Step, ...] = ()
     key: Secret | None = None
     check: CheckRules = lambda _steps, _columns: None
+    aggregate: AggregateStep | None = None
+    check_aggregate: CheckAggregate = lambda _number, _step, _columns, _time, _into: None
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,13 @@ class Layout:
     """The written column that holds the rows' time as TIMESTAMP, as the source has it or cut by a rule."""
     time_as_read: str | None = None
     """The same, where no rule touches it."""
+    aggregate: Aggregate | None = None
+    """What becomes of rows after the work."""
+
+    @property
+    def output(self) -> TableSchema:
+        """The columns of a claim's file, without the lineage columns."""
+        return self.work.output if self.aggregate is None else self.aggregate.output
 
     def ddl(self, table: str) -> str:
         """What to run so that no column is missing."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from databricks_uploader.model.aggregation import AggregateStep
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.step_fingerprint import fingerprint
@@ -50,6 +51,8 @@ class Pipeline:
 
     steps: tuple[Step, ...] = ()
     """What is done to rows on the way, in this order."""
+    aggregate: AggregateStep | None = None
+    """What becomes of rows after them."""
     key: Secret | None = None
     """The key of `hash`."""
     keeps_values: bool = True
@@ -63,4 +66,4 @@ class Pipeline:
     @property
     def rules(self) -> str | None:
         """What tells its steps from others; None where it is not secure."""
-        return fingerprint(self.steps, key=self.key) if self.secure else None
+        return fingerprint(self.steps, key=self.key, aggregate=self.aggregate) if self.secure else None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from databricks_uploader.model.aggregation import AggregateStep
 from databricks_uploader.model.scenario import Scenario, foreign_prefix, routed, scenario_of
 from databricks_uploader.model.steps import Inside, Step, is_secure
 
@@ -16,13 +17,15 @@ class Plan:
     steps: tuple[Step, ...] = ()
     target: str | None = None
     """The target table, verbatim; None: by scenario."""
+    aggregate: AggregateStep | None = None
+    """What becomes of rows after the steps."""
     written: tuple[tuple[str, Inside], ...] = field(default=(), compare=False)
-    """Of each step, the setting that holds its rules, and where in it."""
+    """Of each step, the aggregation last, the setting that holds its rules, and where in it."""
 
     @property
     def scenario(self) -> Scenario:
         """What its rows are."""
-        return scenario_of(self.steps)
+        return Scenario.AGGREGATED if self.aggregate is not None else scenario_of(self.steps)
 
     @property
     def secure(self) -> bool:

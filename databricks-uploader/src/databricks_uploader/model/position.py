@@ -9,6 +9,7 @@ from databricks_uploader.model.gaps import LOWEST, Gaps
 from databricks_uploader.model.quarantine import Recent
 from databricks_uploader.model.table import TableSchema
 from databricks_uploader.model.times import TimeColumn, Unit
+from databricks_uploader.model.touched import Window
 from databricks_uploader.model.witness import Recreated, RolledBack, Witness, Witnesses
 
 MOST_FORMER = 8
@@ -54,6 +55,10 @@ class Position:
     """What the source table's columns were."""
     numbered: bool = False
     """Whether `_row` is not the rowid, as a rule touches it: then the table can't tell where to go on."""
+    group_keys: tuple[str, ...] = ()
+    """What tells rows of an aggregated table apart; none of another table."""
+    windows_since: int | None = None
+    """Windows before this time in µs since 1970 are remembered no more, except for those that are in state."""
 
     @property
     def time_column(self) -> TimeColumn | None:
@@ -92,3 +97,5 @@ class Standing:
     witnesses: Witnesses
     seen: Mapping[int, int] = field(default_factory=dict)
     """Where the cursor is a time: the claimed rows that a look back may meet, fingerprint → time."""
+    windows: Mapping[int, Window] | None = None
+    """Of an aggregation, the windows by their beginnings; None: as they were."""

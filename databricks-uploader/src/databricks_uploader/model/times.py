@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from statistics import median
 
@@ -25,6 +26,7 @@ class TimeColumn:
     unit: Unit | None = None
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The years 1 to 9999 in µs since 1970: what Delta's readers can show."""
 JULIAN_EPOCH_MS = 210_866_760_000_000

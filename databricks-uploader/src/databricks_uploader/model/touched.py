@@ -8,7 +8,7 @@ need not be those of no other window.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from databricks_uploader.model.gaps import Range
+from databricks_uploader.model.gaps import LOWEST, Range
 from databricks_uploader.model.windows import DAY, Grid
 
 MOST_RANGES = 4
@@ -96,6 +96,45 @@ def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Ra
             found = (*found[:-1], (found[-1][0], max(found[-1][1], upto)))
         else:
             found = (*found, (low, upto))
+    return found
+
+
+def without(ranges: Sequence[Range], gaps: Sequence[Range]) -> list[Range]:
+    """Return ranges, in order and apart, without the keys of gaps: rows that come into them were not read yet."""
+    found: list[Range] = []
+    for low, high in ranges:
+        for first, last in sorted(gaps):
+            if first <= high and low <= last:
+                if low < first:
+                    found.append((low, first - 1))
+                low = last + 1  # noqa: PLW2901  (what is left of the range)
+        if low <= high:
+            found.append((low, high))
+    return found
+
+
+def in_new_life(windows: Iterable[Window], after: int | None) -> dict[int, Window]:
+    """Return windows when the source goes on after that key (None: at its beginning): what was beyond is gone.
+
+    They have as many rows as ever, so that one of which rows are gone is seen to lack them.
+    """
+    kept = {} if after is None else {w.start: rows_again([w], before=after) for w in windows}
+    return {window.start: replace(window, ranges=kept.get(window.start, ())) for window in windows}
+
+
+def renumbered(windows: Iterable[Window], up_to: int | None) -> dict[int, Window]:
+    """Return windows when the source has given its rows other keys: each may be anywhere up to that one."""
+    anywhere = ((LOWEST, LOWEST if up_to is None else up_to),)
+    return {window.start: replace(window, ranges=anywhere) for window in windows}
+
+
+def portion(windows: Sequence[Window], rows: int) -> list[Window]:
+    """Return the first windows that have about so many rows together; at least one."""
+    found: list[Window] = []
+    for window in windows:
+        if found and sum(w.rows for w in found) + window.rows > rows:
+            break
+        found.append(window)
     return found
 
 

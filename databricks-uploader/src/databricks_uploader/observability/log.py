@@ -9,7 +9,7 @@ from functools import singledispatch
 
 from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
-from databricks_uploader.model.claim import Span
+from databricks_uploader.model.claim import LateSpan, Span
 from databricks_uploader.model.columns import alteration
 from databricks_uploader.model.gaps import MOST_GAPS
 from databricks_uploader.model.position import Position
@@ -111,6 +111,8 @@ def _(event: events.GapsGivenUp) -> tuple[int, str]:
 @drawn.register
 def _(event: events.Claimed) -> tuple[int, str]:
     claim = event.claim
+    if isinstance(claim.span, LateSpan) and not claim.span.keys:
+        return logging.DEBUG, f"claimed windows with {claim.settled.loaded:,} rows that waited"
     level = logging.INFO if event.more else logging.DEBUG
     late = "" if isinstance(claim.span, Span) else " that came late"
     newest = "" if claim.newest is None else f", the newest of {claim.newest.isoformat()}"
@@ -136,6 +138,22 @@ def _(event: events.Quarantined) -> tuple[int, str]:
     return logging.WARNING, (
         f"{number} for {event.identity.target_table} can't be loaded and {kept} in quarantine: in {row}, column "
         f"{reasons}. See databricks-uploader quarantine list"
+    )
+
+
+@drawn.register
+def _(event: events.WindowsLack) -> tuple[int, str]:
+    return logging.WARNING, (
+        f"{event.windows:,} windows of {event.identity.target_table} can't be computed: the source has no more all "
+        f"their rows. Of those that waited, {event.quarantined:,} are in quarantine, and {event.lost:,} are gone"
+    )
+
+
+@drawn.register
+def _(event: events.WindowsOpen) -> tuple[int, str]:
+    return logging.INFO, (
+        f"{event.rows:,} rows for {event.identity.target_table} wait in {event.windows:,} windows that are open: the "
+        f"next one closes at {event.closes:%Y-%m-%dT%H:%M:%SZ}"
     )
 
 
@@ -166,8 +184,10 @@ def _(event: events.Loaded) -> tuple[int, str]:
     quarantined = sum(claim.counts.quarantined for claim in event.claims)
     told = [f"{rows:,} excluded by {label}" for label, rows in event.by_rule.excluded]
     told += [f"{quarantined:,} in quarantine"] if quarantined else []
+    waiting = sum(claim.counts.waiting - claim.settled.rows for claim in event.claims)
+    told += [f"{waiting:,} wait for their windows"] if waiting > 0 else []
     told += [f"{rows:,} altered by {label}" for label, rows in event.by_rule.altered]
-    of = f" of {read:,}" if read != event.rows else ""
+    of = f" of {read:,}" if read > event.rows else ""
     line = f"loaded {event.rows:,}{of} rows into {event.identity.target_table}"
     level = logging.INFO if event.rows or event.by_rule.excluded else logging.DEBUG
     return level, ": ".join(filter(None, (line, "; ".join(told))))

@@ -46,7 +46,7 @@ def faults(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[Fa
     if key is not None or KEY in given:
         return
     for plan in plans(values):
-        for step, (setting, inside) in zip(plan.steps, plan.written, strict=True):
+        for step, (setting, inside) in zip(plan.steps, plan.written, strict=False):
             if needs_key([step]):
                 where = given[setting].place_of(inside)
                 yield Fault(

@@ -44,7 +44,7 @@ def _plan(reading: Reading, tree: Tree, inside: Inside) -> Plan | None:
     steps, written = _steps(reading, given, inside)
     if len(reading.misfits) > before:
         return None
-    return Plan(str(name), tuple(steps), target, tuple(("pipelines", where) for where in written))
+    return Plan(str(name), tuple(steps), target, None, tuple(("pipelines", where) for where in written))
 
 
 def _table(tree: Tree) -> str:

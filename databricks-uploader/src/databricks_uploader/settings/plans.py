@@ -16,7 +16,10 @@ def plans(values: Mapping[str, Any]) -> tuple[Plan, ...]:
         found: tuple[Plan, ...] = values["pipelines"]
         return found
     on = [rules for enable, rules in _ENABLED.items() if values[enable] and values[rules] is not None]
-    return (Plan("", tuple(values[rules] for rules in on), None, tuple((rules, ()) for rules in on)),)
+    steps, aggregate = tuple(values[rules] for rules in on), None
+    if values["enable_aggregate"] and values["aggregate_config"] is not None:
+        on, aggregate = [*on, "aggregate_config"], values["aggregate_config"]
+    return (Plan("", steps, None, aggregate, tuple((rules, ()) for rules in on)),)
 
 
 def step_setting_faults(values: Mapping[str, Any], given: Mapping[str, Given]) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from arro3.compute import min as smallest
 from arro3.core import Array
 
 from databricks_uploader.errors import TransientError
-from databricks_uploader.model.gaps import Range, absent
+from databricks_uploader.model.gaps import LOWEST, Range, absent
 from databricks_uploader.model.witness import Values
 from databricks_uploader.ports import Look, Page, Reading
 from databricks_uploader.source import plan as plans
@@ -101,6 +101,19 @@ class Reader:
         page = self._following_page(after, read, sorted_out)
         return Reading(look, chain([page], self._rest(page)))
 
+    def within(self, ranges: Sequence[Range], known: tuple[int, Values] | None) -> Iterator[Page]:
+        """Yield the rows of ranges of rowids. Raises TransientError once row `known` is not as it was."""
+        same = "1" if known is None else plans.still(self.rows.table, self.rows.told_by, *known)
+        limit = self.size.first_rows
+        for low, high in ranges:
+            after = None if low <= LOWEST else low - 1
+            while after is None or after < high:
+                page = self._next(after, partial(self._following, after, limit, same, high))
+                if page is None:
+                    break
+                yield page
+                after, limit = page.up_to, self.size.next_rows(page.rows, page.size)
+
     def _rest(self, page: Page) -> Iterator[Page]:
         """Yield the pages after one, until there is no row, or the newest one read is not the same any more."""
         while not page.last:
@@ -112,7 +125,7 @@ class Reader:
                 return
             yield (page := following)
 
-    def _next(self, after: int, once: Callable[[], _Read | None]) -> Page | None:
+    def _next(self, after: int | None, once: Callable[[], _Read | None]) -> Page | None:
         """Read a page, and again where it must be read more exactly."""
         while True:
             began_s = monotonic()
@@ -139,10 +152,15 @@ class Reader:
     def _late(self, keys: Sequence[int]) -> _Read:
         return _Read(self.rows.read(self.rows.plan.named(keys), len(keys)), keys[-1], last=False)
 
-    def _following(self, after: int | None, limit: int, same: str = "1") -> _Read | None:
-        """Read the next `limit` rows after the rowid `after`; None where there is none, or `same` is not true."""
+    def _following(self, after: int | None, limit: int, same: str = "1", most: int | None = None) -> _Read | None:
+        """Read the next `limit` rows after the rowid `after`; None where there is none, or `same` is not true.
+
+        `most`: read again up to that rowid; then `same` must be true.
+        """
         connection, plan = self.rows.connection, self.rows.plan
-        full, newest, same_as_before = connection.rows(plan.end(after, limit, same))[0]
+        full, newest, same_as_before = connection.rows(plan.end(after, limit, same, most))[0]
+        if most is not None and not same_as_before:
+            raise TransientError(f"{self.rows.table.name!r} changes while it is read", hint="it is tried again")
         if newest is None or not same_as_before:
             return None
         up_to, least = (newest, 1) if full is None else (full, limit)

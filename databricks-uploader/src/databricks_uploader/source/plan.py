@@ -39,9 +39,13 @@ class Plan:
         guards = {way.guard: "0" for way in ways if way.guard is not None}
         return {self.key: "0"} | {way.expression: way.literal for way in ways} | guards
 
-    def end(self, after: int | None, limit: int, same: str = "1") -> str:
-        """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`."""
+    def end(self, after: int | None, limit: int, same: str = "1", most: int | None = None) -> str:
+        """Select the last of the next `limit` rowids, NULL where there are fewer; the last of all; and `same`.
+
+        `most`: the rowid that all are to be up to.
+        """
         where = f"WHERE {self.key} >= {LOWEST}" if after is None else f"WHERE {self.key} > {after}"
+        where += "" if most is None else f" AND {self.key} <= {most}"
         full = f"SELECT {self.key} {self.source} {where} ORDER BY {self.key} LIMIT 1 OFFSET {limit - 1}"
         return f"SELECT ({full}), (SELECT max({self.key}) {self.source} {where}), {same}"
 

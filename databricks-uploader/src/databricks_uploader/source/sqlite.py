@@ -12,7 +12,7 @@ from arro3.core import Array, DataType
 from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import Notice, Tell
 from databricks_uploader.model.columns import Pair
-from databricks_uploader.model.gaps import LOWEST
+from databricks_uploader.model.gaps import LOWEST, Range
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import (
@@ -26,7 +26,7 @@ from databricks_uploader.model.source import (
 from databricks_uploader.model.table import Column, DeltaType
 from databricks_uploader.model.times import TimeColumn, Unit, plausible, unit_of
 from databricks_uploader.model.witness import Values
-from databricks_uploader.ports import Picked, Reading, TimedPage
+from databricks_uploader.ports import ArrowColumns, Picked, Reading, TimedPage
 from databricks_uploader.source import exact, pages, plan
 from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
@@ -164,6 +164,21 @@ class SqliteSource:
             yield pages.Reader(rows, self.page_size, self._care).reading(
                 position.cursor, witnesses, position.gaps.ranges
             )
+
+    @contextmanager
+    def within(
+        self,
+        table: SourceTable,
+        columns: Sequence[Pair],
+        position: Position,
+        ranges: Sequence[Range],
+        known: tuple[int, Values] | None,
+    ) -> Iterator[Iterator[ArrowColumns]]:
+        """Read rows of ranges of rowids again; `known` is a row that tells whether it is still the same database."""
+        with connect(self.path, self.tell) as connection:
+            rows = self._rows(connection, table, columns, position, position.witness_columns)
+            found = pages.Reader(rows, self.page_size, self._care).within(ranges, known)
+            yield (page.columns for page in found)
 
     @contextmanager
     def sweep(

@@ -3,17 +3,20 @@
 import hashlib
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from databricks_uploader import durable
 from databricks_uploader.errors import StateError
 from databricks_uploader.model.claim import Claim, SpoolFile
 from databricks_uploader.model.step_counts import ByRule
-from databricks_uploader.model.work import Work
+from databricks_uploader.model.work import Aggregate, Looked, Work
 from databricks_uploader.ports import ArrowColumns, Lineage, Spooled, Steps
 from databricks_uploader.spool import parquet
+from databricks_uploader.spool.at_hand import RowsInFile
 from databricks_uploader.spool.parquet import Written
 
 WORK = "work"
@@ -46,6 +49,45 @@ class FolderSpool:
             file = SpoolFile(f"{stem}-{written.digest[:16]}.parquet", written.size, written.digest)
             durable.rename(draft, self.folder / file.name)
         return Spooled(file, written.statistics, by_rule)
+
+    @contextmanager
+    def rows_at_hand(
+        self, batches: Iterator[ArrowColumns], work: Work, aggregate: Aggregate, lineage: Lineage
+    ) -> Iterator[RowsInFile]:
+        """Do the work on rows and keep them at hand to aggregate them, until the context ends."""
+        if self.steps is None:
+            raise RuntimeError("an aggregation, and nothing to carry it out")
+        stem = f"{lineage.owner:010x}-{lineage.sequence}"
+        typed, passed = (self._work / f"{stem}.{name}" for name in ("typed", "passed"))
+
+        def named(draft: Path) -> SpoolFile:
+            size, digest = draft.stat().st_size, self._digest(draft)
+            file = SpoolFile(f"{stem}-{digest[:16]}.parquet", size, digest)
+            durable.rename(draft, self.folder / file.name)
+            return file
+
+        try:
+            with durable.translated(f"can't write {typed}"):
+                file, by_rule = self._passed(typed, passed, batches, work, lineage)
+            looked = Looked() if file is None else self.steps.look(aggregate, str(file))
+            draft = self._work / f"{stem}.draft"
+            yield RowsInFile(file, looked, by_rule, aggregate, lineage, self.steps, draft, named)
+        finally:
+            typed.unlink(missing_ok=True)
+            passed.unlink(missing_ok=True)
+
+    def _passed(
+        self, typed: Path, passed: Path, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage
+    ) -> tuple[Path | None, ByRule]:
+        """Return the file of the rows that steps leave; None where there is none."""
+        self._work.mkdir(mode=0o700, exist_ok=True)
+        first = next(batches, None)
+        if first is None or not parquet.write(typed, chain([first], batches), work.columns, lineage).rows:
+            return None, ByRule()
+        if not work.steps or self.steps is None:
+            return typed, ByRule()
+        applied = self.steps.apply(work, str(typed), str(passed))
+        return passed if applied.counts.written else None, applied.counts.by_rule
 
     def _altered(
         self, draft: Path, batches: Iterator[ArrowColumns], work: Work, lineage: Lineage

@@ -25,6 +25,10 @@ class Summary:
     pending: tuple[Claim, ...]
     quarantined: int
     by_rule: ByRule
+    waiting: int
+    """Rows that wait in windows that are not emitted, or not since they came."""
+    lost: int
+    """Rows that waited, and that the source has no more."""
 
 
 def write(folder: Path, summaries: Sequence[Summary]) -> None:

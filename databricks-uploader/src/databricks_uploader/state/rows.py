@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Any
 
-from databricks_uploader.model.claim import Claim, Counts, Head, Identity, LateSpan, Span, SpoolFile
+from databricks_uploader.model.claim import Claim, Counts, Head, Identity, LateSpan, Settled, Span, SpoolFile
 from databricks_uploader.model.gaps import Gaps
 from databricks_uploader.model.node import Machine, Node
 from databricks_uploader.model.position import Position
@@ -13,6 +13,7 @@ from databricks_uploader.model.quarantine import Recent
 from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import Column, TableSchema
 from databricks_uploader.model.times import Unit
+from databricks_uploader.model.touched import Window
 from databricks_uploader.model.witness import Witness
 
 SCHEMA_VERSION = 1
@@ -32,8 +33,9 @@ CREATE TABLE pipeline (
     gaps TEXT NOT NULL, gaps_given_up INTEGER NOT NULL, counter INTEGER, schema_version INTEGER,
     former TEXT NOT NULL, cursor_order TEXT NOT NULL, floor INTEGER,
     units TEXT NOT NULL, altered TEXT NOT NULL, recent TEXT NOT NULL, source_columns TEXT NOT NULL,
-    numbered INTEGER NOT NULL,
-    rows_loaded INTEGER NOT NULL DEFAULT 0, by_rule TEXT NOT NULL DEFAULT '[[], []]', newest TEXT, committed_at TEXT,
+    numbered INTEGER NOT NULL, group_keys TEXT NOT NULL, windows_since INTEGER,
+    rows_loaded INTEGER NOT NULL DEFAULT 0, rows_lost INTEGER NOT NULL DEFAULT 0,
+    by_rule TEXT NOT NULL DEFAULT '[[], []]', newest TEXT, committed_at TEXT,
     PRIMARY KEY (node_id, source_table, target_table)
 ) STRICT;
 CREATE TABLE claim (
@@ -44,7 +46,7 @@ CREATE TABLE claim (
     rows_excluded INTEGER NOT NULL, rows_quarantined INTEGER NOT NULL,
     file_name TEXT, file_size INTEGER, file_digest TEXT,
     columns TEXT NOT NULL, statistics TEXT NOT NULL, newest TEXT, claimed_at TEXT NOT NULL,
-    by_rule TEXT NOT NULL, rules TEXT,
+    by_rule TEXT NOT NULL, rules TEXT, settled TEXT NOT NULL,
     may_be_out INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node_id, source_table, target_table, sequence)
 ) STRICT;
@@ -57,6 +59,11 @@ CREATE TABLE seen (
     node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
     fingerprint INTEGER NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (node_id, source_table, target_table, fingerprint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE window (
+    node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
+    start INTEGER NOT NULL, told TEXT NOT NULL,
+    PRIMARY KEY (node_id, source_table, target_table, start)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE undo (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -113,6 +120,8 @@ def position_values(position: Position) -> dict[str, Any]:
         "recent": f"{position.recent.bits:x}",
         "source_columns": json.dumps(position.source_columns, ensure_ascii=False),
         "numbered": position.numbered,
+        "group_keys": json.dumps(position.group_keys, ensure_ascii=False),
+        "windows_since": position.windows_since,
         "former": json.dumps([[w.key, w.fingerprint] for w in position.former]),
         "cursor_order": position.order,
         "floor": position.floor,
@@ -142,6 +151,7 @@ def claim_values(claim: Claim) -> dict[str, Any]:
         "claimed_at": claim.claimed_at.isoformat(),
         "by_rule": by_rule_text(claim.by_rule),
         "rules": claim.rules,
+        "settled": json.dumps([claim.settled.loaded, claim.settled.quarantined, claim.settled.lost]),
     }
 
 
@@ -183,6 +193,8 @@ def position(row: Row) -> Position:
         recent=Recent(int(row["recent"], 16)),
         source_columns=tuple(json.loads(row["source_columns"])),
         numbered=bool(row["numbered"]),
+        group_keys=tuple(json.loads(row["group_keys"])),
+        windows_since=row["windows_since"],
     )
 
 
@@ -209,7 +221,19 @@ def claim(row: Row) -> Claim:
         by_rule=by_rule(row["by_rule"]),
         rules=row["rules"],
         may_be_out=bool(row["may_be_out"]),
+        settled=Settled(*json.loads(row["settled"])),
     )
+
+
+def window_text(window: Window) -> str:
+    """Write what is remembered of a window."""
+    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded])
+
+
+def window(row: Row) -> Window:
+    """Read a window."""
+    read, waiting, newest, ranges, loaded = json.loads(row["told"])
+    return Window(row["start"], read, waiting, newest, tuple((low, high) for low, high in ranges), loaded)
 
 
 def by_rule_text(counts: ByRule) -> str:

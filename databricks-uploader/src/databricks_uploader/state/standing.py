@@ -10,7 +10,7 @@ from databricks_uploader.model.position import Standing
 from databricks_uploader.state import rows
 
 OF_IDENTITY = "node_id = :node_id AND source_table = :source_table AND target_table = :target_table"
-_PAIRS = {"witness": ("key", "fingerprint"), "seen": ("fingerprint", "time")}
+_PAIRS = {"witness": ("key", "fingerprint"), "seen": ("fingerprint", "time"), "window": ("start", "told")}
 
 Before = Mapping[str, Any]
 """What was other: the pipeline's columns, and of each table the pairs that were there, and the new keys."""
@@ -27,10 +27,14 @@ def record(connection: Connection, identity: Identity, standing: Standing) -> Be
     else:
         _update(connection, of_identity, {name: values[name] for name in names})
     witnesses = {w.key: w.fingerprint for w in standing.witnesses.rows}
+    windows = standing.windows
     return {
         "pipeline": {} if found is None else {n: found[n] for n in names if found[n] != values[n]},
         "witness": _replace(connection, "witness", of_identity, witnesses),
         "seen": _replace(connection, "seen", of_identity, standing.seen),
+        "window": ({}, [])
+        if windows is None
+        else _replace(connection, "window", of_identity, {s: rows.window_text(w) for s, w in windows.items()}),
     }
 
 
@@ -76,8 +80,8 @@ def _update(connection: Connection, of_identity: Mapping[str, Any], values: Mapp
 
 
 def _replace(
-    connection: Connection, table: str, of_identity: Mapping[str, Any], pairs: Mapping[int, int]
-) -> tuple[Mapping[int, int], list[int]]:
+    connection: Connection, table: str, of_identity: Mapping[str, Any], pairs: Mapping[int, Any]
+) -> tuple[Mapping[int, Any], list[int]]:
     """Make the table's pairs of an identity these ones, writing only what differs; return that as `Before` has it."""
     name, value = _PAIRS[table]
     before = dict(connection.execute(f"SELECT {name}, {value} FROM {table} WHERE {OF_IDENTITY}", of_identity))

@@ -15,6 +15,7 @@ from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow
 from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.table import TableSchema
+from databricks_uploader.model.touched import Window
 from databricks_uploader.model.witness import Witness, Witnesses
 from databricks_uploader.state import last_upload, quarantine, rows, standing
 from databricks_uploader.state.last_upload import Summary
@@ -115,6 +116,11 @@ class Store:
         found = self._query(f"SELECT fingerprint, time FROM seen WHERE {_OF_IDENTITY}", rows.identity_values(identity))
         return {row["fingerprint"]: row["time"] for row in found}
 
+    def windows(self, identity: Identity) -> dict[int, Window]:
+        """Return the windows of an aggregation that are remembered, by their beginnings."""
+        asked = f"SELECT start, told FROM window WHERE {_OF_IDENTITY}"
+        return {row["start"]: rows.window(row) for row in self._query(asked, rows.identity_values(identity))}
+
     def stand(self, identity: Identity, now: Standing) -> None:
         """Record where a pipeline stands when that is not the end of a claim."""
         noted = f"SELECT max(sequence) AS sequence FROM claim WHERE {_OF_IDENTITY} AND rules IS NOT NULL"
@@ -141,8 +147,9 @@ class Store:
 
         `freed`: numbers of rows in quarantine that are in this claim, and leave it.
         """
-        if len(quarantined) != claim.counts.quarantined:
-            raise RuntimeError(f"{len(quarantined)} rows for the quarantine, {claim.counts.quarantined} counted")
+        counted = claim.counts.quarantined + claim.settled.quarantined
+        if len(quarantined) != counted:
+            raise RuntimeError(f"{len(quarantined)} rows for the quarantine, {counted} counted")
         values = rows.claim_values(claim)
         with self._transaction() as connection:
             follows = connection.execute(
@@ -226,7 +233,8 @@ class Store:
             "head_owner": head and head.owner,
             "head_sequence": head and head.sequence,
             "head_digest": head and head.digest_number,
-            "rows": sum(c.counts.loaded for c in claims),
+            "rows": sum(c.rows_loaded for c in claims),
+            "lost": sum(c.settled.lost for c in claims),
             "newest": newest and newest.isoformat(),
             "committed_at": claims[-1].claimed_at.isoformat(),
         }
@@ -240,7 +248,8 @@ class Store:
                 "UPDATE pipeline SET head_owner = coalesce(:head_owner, head_owner), "
                 "head_sequence = coalesce(:head_sequence, head_sequence), "
                 "head_digest = coalesce(:head_digest, head_digest), "
-                "rows_loaded = rows_loaded + :rows, by_rule = :by_rule, committed_at = :committed_at, "
+                "rows_loaded = rows_loaded + :rows, rows_lost = rows_lost + :lost, "
+                "by_rule = :by_rule, committed_at = :committed_at, "
                 f"newest = max(coalesce(newest, :newest), coalesce(:newest, newest)) WHERE {_OF_IDENTITY}",
                 values,
             )
@@ -260,7 +269,7 @@ class Store:
                 "p.node_id = quarantine.node_id AND p.source_table = quarantine.source_table "
                 "AND p.target_table = quarantine.target_table), 0)"
             )
-            for table in ("claim", "undo", "witness", "seen", "pipeline"):
+            for table in ("claim", "undo", "witness", "seen", "window", "pipeline"):
                 connection.execute(f"DELETE FROM {table}")
         return names
 
@@ -285,6 +294,8 @@ class Store:
                 tuple(self.pending(rows.identity(row))),
                 self.quarantined(rows.identity(row)),
                 rows.by_rule(row["by_rule"]),
+                sum(window.waiting for window in self.windows(rows.identity(row)).values()),
+                row["rows_lost"],
             )
             for row in found
         ]

@@ -6,35 +6,18 @@ beside them.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from databricks_uploader.errors import PermanentError, TransientError, UploaderError
-from databricks_uploader.model.claim import Statistics
 from databricks_uploader.model.touched import Seen
+from databricks_uploader.model.work import Aggregate, Aggregated, Looked
 from databricks_uploader.ports import Lineage
 from databricks_uploader.steps import aggregation_sql
-from databricks_uploader.steps.aggregation_sql import Aggregate, Quarters
+from databricks_uploader.steps.aggregation_sql import Quarters
 from databricks_uploader.steps.engine import connection
 from databricks_uploader.steps.statistics import statistics_of
-
-
-@dataclass(frozen=True)
-class Looked:
-    """The windows that rows of some files are in, in order, and how many rows have no time."""
-
-    seen: tuple[Seen, ...]
-    untimed: int
-
-
-@dataclass(frozen=True)
-class Aggregated:
-    """Rows written, one for each window and group, and the statistics of the file's columns."""
-
-    rows: int
-    statistics: Statistics
 
 
 def look(work: Aggregate, typed: Sequence[Path]) -> Looked:
@@ -44,6 +27,15 @@ def look(work: Aggregate, typed: Sequence[Path]) -> Looked:
     except duckdb.Error as error:
         failure = _of(error, work)
     raise failure  # outside of the handler: the engine's own text may quote a value
+
+
+def keys(work: Aggregate, typed: Sequence[Path], windows: Sequence[int]) -> list[tuple[int | None, int]]:
+    """Return window and key of the rows of some windows, and the keys of rows without a time, in order."""
+    try:
+        return _keys(work, typed, windows)
+    except duckdb.Error as error:
+        failure = _of(error, work)
+    raise failure  # outside of the handler, as above
 
 
 def aggregate(work: Aggregate, typed: Sequence[Path], windows: Sequence[int], lineage: Lineage, to: Path) -> Aggregated:
@@ -67,6 +59,15 @@ def _looked(work: Aggregate, typed: Sequence[Path]) -> Looked:
         statement = aggregation_sql.seen(work, files, quarters)
         found = opened.execute(statement.text, statement.parameters).fetchall()
     return Looked(tuple(Seen(*row) for row in found), untimed)
+
+
+def _keys(work: Aggregate, typed: Sequence[Path], windows: Sequence[int]) -> list[tuple[int | None, int]]:
+    files = [str(file) for file in typed]
+    with connection(*(file.parent for file in typed)) as opened:
+        quarters, _ = _quarters(opened, work, files)
+        statement = aggregation_sql.keys(work, files, quarters, windows)
+        found: list[tuple[int | None, int]] = opened.execute(statement.text, statement.parameters).fetchall()
+        return found
 
 
 def _aggregated(

@@ -5,39 +5,19 @@ of how they came.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function, TimeToken, is_window
+from databricks_uploader.model.aggregation import Aggregation, Function, TimeToken, is_window
 from databricks_uploader.model.claim import batch_id
 from databricks_uploader.model.column_kinds import Kind, kind_of
-from databricks_uploader.model.table import LINEAGE, ROW, Column, TableSchema
-from databricks_uploader.model.windows import MINUTE, QUARTER, Grid, Parts
+from databricks_uploader.model.table import LINEAGE, ROW, Column
+from databricks_uploader.model.windows import MINUTE, QUARTER, Parts
+from databricks_uploader.model.work import Aggregate
 from databricks_uploader.ports import Lineage
 from databricks_uploader.steps.expressions import duckdb_type, quoted
 from databricks_uploader.steps.sql import LINEAGE_ORDER, ROW_GROUP_ROWS, Statement
 
 Quarters = Mapping[int, Parts]
 """Beginning of a quarter of an hour in µs since 1970 → what it belongs to."""
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """What is to be done to typed files of one shape."""
-
-    step: AggregateStep
-    columns: TableSchema
-    """The files' own columns; the lineage columns come after them, `_row` among them the key of rows."""
-    time: str
-    """The column of the rows' time."""
-    output: TableSchema
-    """What is written besides the lineage columns: keys and values with the types of the target table."""
-    by_time: bool = False
-    """Whether rows are read again by their time instead of by their rowid."""
-
-    @property
-    def grid(self) -> Grid:
-        """The windows."""
-        return Grid.of(self.step)
 
 
 def quarters(work: Aggregate, files: Sequence[str]) -> Statement:
@@ -54,6 +34,17 @@ def seen(work: Aggregate, files: Sequence[str], known: Quarters) -> Statement:
     statement.text = (
         f"SELECT {_window(work)} AS w, count(*), min({key}), max({key}), max(us) "
         f"FROM {_in_windows(work, statement, files, known)} GROUP BY w ORDER BY w"
+    )
+    return statement
+
+
+def keys(work: Aggregate, files: Sequence[str], known: Quarters, windows: Sequence[int]) -> Statement:
+    """Return the statement that gives window and key of the rows of some windows; no window where there is no time."""
+    statement = Statement()
+    statement.text = (
+        f"SELECT {_window(work)} AS w, key FROM {_in_windows(work, statement, files, known)} "
+        f"WHERE {_window(work)} IN (SELECT unnest(CAST({statement.bind(list(windows))} AS BIGINT[]))) "
+        f"UNION ALL SELECT NULL, key FROM ({_rows(work, statement, files)}) WHERE us IS NULL ORDER BY key"
     )
     return statement
 

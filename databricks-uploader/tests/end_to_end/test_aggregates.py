@@ -1,0 +1,147 @@
+"""Aggregated tables: what one query over the whole source table gives, whatever happens in between."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.support import tables
+from tests.support.sanitized import Site
+
+HOURLY = """
+enable_aggregate: true
+aggregate_config:
+  group_by: ["device_id", "hour"]
+  aggregations:
+    temperature: "avg"
+    humidity: "max"
+    readings: "count"
+"""
+READINGS = "CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, device_id TEXT, temperature REAL, humidity REAL)"
+TRUTH = (
+    "SELECT device_id, strftime('%Y-%m-%d %H:00', ts), avg(temperature), max(humidity), count(*) FROM readings "
+    "WHERE ts < '2026-02' GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2"
+)
+SEEN = "device_id, strftime(hour AT TIME ZONE 'UTC', '%Y-%m-%d %H:00'), avg_temperature, max_humidity, reading_count"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    found = Site(tmp_path)
+    found.execute(READINGS)
+    found.settings(HOURLY)
+    return found
+
+
+def add(site: Site, *rows: str) -> None:
+    site.execute(*(f"INSERT INTO readings VALUES ({row})" for row in rows))
+
+
+def truth(site: Site) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(site.database)) as connection:
+        return connection.execute(TRUTH).fetchall()
+
+
+def seen(site: Site, columns: str = SEEN) -> list[tuple[object, ...]]:
+    return tables.rows(site.table("aggregated_readings"), columns, "1, 2")
+
+
+def test_the_table_is_what_one_query_gives(site: Site) -> None:
+    add(
+        site,
+        "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40",
+        "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41",
+        "3, '2026-01-31T08:30:00Z', NULL, NULL, NULL",
+        "4, '2026-01-31T09:30:00Z', 'b', 5.5, 10",
+    )
+    done = site.upload()
+    assert done.exit_code == 0, done.errors
+    assert seen(site) == truth(site)
+    assert "loaded 4 rows into aggregated_readings" in done.errors
+
+
+def test_a_late_row_corrects_its_window_and_leaves_the_others(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
+    site.upload()
+    add(site, "3, '2026-01-31T08:50:00Z', 'a', 25.0, 39")
+    assert "loaded 1 rows" in site.upload().errors
+    assert (
+        seen(site)
+        == truth(site)
+        == [("a", "2026-01-31 08:00", 22.5, 40.0, 2), ("a", "2026-01-31 09:00", 21.0, 41.0, 1)]
+    )
+    assert site.upload().errors.endswith("nothing new\n")
+    batches = tables.rows(site.table("aggregated_readings"), "_batch_id & 16777215, _row", "1")
+    assert batches == [(1, 1), (3, 2)]
+
+
+def test_an_open_window_waits_and_a_single_run_says_until_when(site: Site) -> None:
+    add(site, "1, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 'a', 20.0, 40", "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41")
+    done = site.upload()
+    assert seen(site) == [("a", "2026-01-31 08:00", 21.0, 41.0, 1)]
+    assert "loaded 1 of 2 rows into aggregated_readings: 1 wait for their windows" in done.errors
+    assert "1 rows for aggregated_readings wait in 1 windows that are open: the next one closes at 20" in done.errors
+    assert "waiting   1 rows" in site.run("state", "show").output
+
+
+def test_rows_without_a_time_go_into_quarantine(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, NULL, 'a', 21.0, 41", "3, 'soon', 'a', 22.0, 41")
+    add(site, "4, '2026-01-31T08:10:00Z', 'a', 22.0, 40")
+    site.upload()
+    assert seen(site) == [("a", "2026-01-31 08:00", 21.0, 40.0, 2)]
+    listed = site.run("quarantine", "list").output
+    assert "no time, so that the row is in no window" in listed
+    assert "2" in listed
+
+
+def test_a_late_row_of_a_window_whose_rows_are_gone_is_set_apart_rather_than_the_window_falsified(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
+    site.upload()
+    before = seen(site)
+    site.execute("DELETE FROM readings WHERE id = 1", "INSERT INTO readings VALUES (3, '2026-01-31T08:50Z', 'a', 1, 1)")
+    done = site.upload()
+    assert "1 windows of aggregated_readings can't be computed" in done.errors
+    assert seen(site) == before
+    assert "a time of a window that the source lacks other rows of by now" in site.run("quarantine", "list").output
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ('group_by: ["device", "hour"]\n  aggregations: {temperature: avg}',
+         "config.yaml:7: aggregate_config.group_by.0 is 'device', which is neither a column nor a time, did you mean "
+         "'device_id'?"),
+        ("aggregations: {device_id: avg}",
+         "config.yaml:7: aggregate_config.aggregations.device_id is STRING, and avg is for numbers"),
+    ],
+)  # fmt: skip
+def test_an_aggregation_that_does_not_fit_stops_before_anything_is_written(site: Site, rules: str, told: str) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.settings(f"enable_aggregate: true\naggregate_config:\n  {rules}")
+    done = site.upload()
+    assert (done.exit_code, told in done.errors) == (2, True), done.errors
+    assert not site.folder.joinpath("lake").exists()
+
+
+def test_another_group_by_over_a_table_that_is_there_is_a_fault(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.upload()
+    site.settings(HOURLY.replace('"hour"', '"day"'))
+    add(site, "2, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    done = site.upload()
+    assert done.exit_code == 2
+    assert "aggregate_config.group_by was device_id, hour when the table was filled: put it back" in done.errors
+
+
+def test_the_original_s_example_of_variables_loads_its_table(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41")
+    site.settings("")
+    site.environment |= {
+        "ENABLE_AGGREGATE": "true",
+        "AGGREGATE_CONFIG": '{"group_by": ["device_id", "hour_of_day"], '
+        '"aggregations": {"temperature": "avg", "humidity": "max", "records": "count"}}',
+    }
+    assert site.upload().exit_code == 0
+    assert seen(site, "device_id, hour_of_day, avg_temperature, max_humidity, record_count") == [
+        ("a", 8, 20.5, 41.0, 2)
+    ]
