@@ -19,7 +19,7 @@ from databricks_uploader.spool.statistics import Gathered, constant, zulu
 
 _ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 32_768, 16 << 20
 """The writer holds a row group in memory; 65,536 rows took the whole process over 150 MB."""
-_WIDE = 24 << 20
+_WIDE = 8 << 20
 """Of a row of more bytes, the writer holds five copies; three of them without compression, and with dictionaries."""
 _NO_DICTIONARY = {
     DeltaType.LONG, DeltaType.FLOAT, DeltaType.DOUBLE, DeltaType.TIMESTAMP, DeltaType.TIMESTAMP_NTZ, DeltaType.BINARY,
