@@ -27,7 +27,7 @@ def aggregated(database: Path, *, anew: bool) -> Run:
         shutil.rmtree(folder, ignore_errors=True)
     return measured(
         [UPLOADER, "--sqlite", database, "--delta-path", folder / "lake", "--state-dir", folder / "state", "--once",
-         "--node-id", "bench", "--log-level", "warning", "--enable-aggregate", "true", "--aggregate-config",
+         "--node-id", "bench", "--log-level", "warning", "--enable-aggregate", "--aggregate-config",
          json.dumps(RULES)]
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ POINTS = {
     "committed": ("state", "commit"),
     "freed": ("spool", "discard"),
 }
+OF_WINDOWS = {"rows at hand": ("spool", "rows_at_hand")}
 
 
 class Dying:
@@ -110,8 +111,8 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
         other: dict[str, Any] = {}
         if mutations in MUTANTS and settings.delta_path is not None:
             other["destination"] = MUTANTS[mutations](settings.delta_path / "raw_readings", pipeline.identity)
-        if point in POINTS:
-            port, call = POINTS[point]
+        if point in POINTS | OF_WINDOWS:
+            port, call = (POINTS | OF_WINDOWS)[point]
             other[port] = Dying(other.get(port, getattr(ports, port)), call, when)
         return replace(pipeline, limits=Limits(span_rows=500)), replace(ports, **other)
 
