@@ -1,10 +1,12 @@
 """Aggregated tables: what one query over the whole source table gives, whatever happens in between."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable, Schema
 from tests.support import tables
 from tests.support.sanitized import Site
 
@@ -225,3 +227,36 @@ def test_rows_in_the_order_of_times_are_refused(site: Site) -> None:
     site.settings("cursor: timestamp" + HOURLY)
     done = site.upload()
     assert (done.exit_code, "aggregates need rowids in this version" in done.errors) == (2, True)
+
+
+OF_THE_ORIGINAL = {
+    "device_id": "string", "hour": "timestamp", "avg_temperature": "double", "max_humidity": "double",
+    "reading_count": "integer",
+}  # fmt: skip
+
+
+def made_by_its_owner(site: Site, columns: dict[str, str]) -> None:
+    fields = [{"name": n, "type": kind, "nullable": True, "metadata": {}} for n, kind in columns.items()]
+    schema = Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
+    DeltaTable.create(site.table("aggregated_readings"), schema)
+
+
+def test_the_original_s_table_without_lineage_columns_is_one_node_s(site: Site) -> None:
+    made_by_its_owner(site, OF_THE_ORIGINAL)
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
+    assert site.upload().exit_code == 0
+    add(site, "3, '2026-01-31T08:50:00Z', 'a', 25.0, 39", "4, '2026-01-31T10:50:00Z', 'a', 25.0, 39")
+    assert site.upload().exit_code == 0
+    assert seen(site) == truth(site)
+
+
+def test_a_second_writer_of_a_table_that_can_not_tell_nodes_is_stopped(site: Site) -> None:
+    made_by_its_owner(site, OF_THE_ORIGINAL)
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.upload()
+    before = seen(site)
+    site.state.rename(site.folder / "other")
+    site.run("state", "show")
+    done = site.upload("--node-id", "second")
+    assert (done.exit_code, "another writer fills it too" in done.errors) == (3, True), done.errors
+    assert seen(site) == before

@@ -81,17 +81,25 @@ def test_spans_with_ends_at_any_call_and_late_rows_are_one_query(node: EdgeNode,
     check_counts(node)
 
 
+@pytest.mark.parametrize(
+    "lineage",
+    [
+        pytest.param("", id="as the original's"),
+        pytest.param(f", {LINEAGE}", id="with lineage columns", marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize("volume", [True, False])
-def test_the_program_aggregates_into_a_workspace(tmp_path: Path, edge: Edge, volume: bool) -> None:  # noqa: FBT001
-    databases.add_readings(tmp_path / "sensor.db", 30)
+def test_the_program_aggregates_into_a_workspace(tmp_path: Path, edge: Edge, volume: bool, lineage: str) -> None:  # noqa: FBT001
     (tmp_path / "config.yaml").write_text(CONFIG)
     edge.create_table(
         lineage=False, name="aggregated_readings",
-        columns=f"sensor STRING, hour TIMESTAMP, avg_temperature DOUBLE, reading_count BIGINT, {LINEAGE}",
+        columns=f"sensor STRING, hour TIMESTAMP, avg_temperature DOUBLE, reading_count INT{lineage}",
     )  # fmt: skip
-    done = program.run(
-        "--config", "config.yaml", "--sqlite", "sensor.db", "--state-dir", "state", "--node-id", "node", "--once",
-        *edge.flags(volume=volume), cwd=tmp_path, environment=edge.variables(),
-    )  # fmt: skip
-    assert done.exit_code == 0, done.errors
-    assert sum(row["reading_count"] for row in edge.table("aggregated_readings").to_pylist()) == 30
+    for rows in (30, 60):
+        databases.add_readings(tmp_path / "sensor.db", 30)
+        done = program.run(
+            "--config", "config.yaml", "--sqlite", "sensor.db", "--state-dir", "state", "--node-id", "node", "--once",
+            *edge.flags(volume=volume), cwd=tmp_path, environment=edge.variables(),
+        )  # fmt: skip
+        assert done.exit_code == 0, done.errors
+        assert sum(row["reading_count"] for row in edge.table("aggregated_readings").to_pylist()) == rows
