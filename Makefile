@@ -51,6 +51,9 @@ bench-writers: $(VENV)/.dev ## writers at full speed, with and without us beside
 bench-steps: $(VENV)/.dev ## two million rows through a filter and a sanitize step
 	cd $(PRODUCT) && $(BIN)/python -m benchmarks.steps
 
+bench-aggregates: $(VENV)/.dev ## one million rows into hourly groups, against the same rows raw; and a late row
+	cd $(PRODUCT) && $(BIN)/python -m benchmarks.aggregates
+
 bench-databricks: $(VENV)/.dev ## one million rows by volume and by MERGE into the local warehouse, and into local Delta
 	cd $(PRODUCT) && $(BIN)/python -m benchmarks.databricks
 

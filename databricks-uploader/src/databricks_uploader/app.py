@@ -170,11 +170,6 @@ def _destination(
 
             return DeltaWindows(folder, identity, plan.aggregate.keys, create_tables=create), str(folder)
         return DeltaDestination(folder, identity, create_tables=create), str(folder)
-    if plan.aggregate is not None:
-        raise ConfigError(
-            "aggregated tables are loaded into local Delta tables only in this version",
-            hint="set destination: delta and delta_path; or load raw rows, and aggregate them in the workspace",
-        )
     if not _installed("databricks.sql"):
         raise ConfigError(
             "the connector for Databricks is not installed",
@@ -193,6 +188,8 @@ def _destination(
         settings.stage_retention,
         create_tables=bool(settings.create_tables),
     )
+    if plan.aggregate is not None:
+        return assembly.of_windows(setup, identity, plan.aggregate.keys, clock, tell)
     return assembly.destination(setup, identity, _loaded_key(source, plan), clock, tell)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from databricks_uploader.model.aggregation import AggregateStep, Into
 from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics
@@ -270,6 +270,15 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Close what is open; the next call opens it again."""
+        ...
+
+
+@runtime_checkable
+class WindowsDestination(Destination, Protocol):
+    """An aggregated target table."""
+
+    def windows_between(self, columns: Sequence[str], low: datetime, high: datetime) -> set[tuple[int, ...]]:
+        """Return what the columns of time hold (µs, or an hour's number) in rows from `low` to `high` by the first."""
         ...
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from databricks_uploader.claiming import Apart, claim_of
+from databricks_uploader.errors import TransientError
 from databricks_uploader.events import Claimed, Tell, WindowsLack, WindowsOpen
+from databricks_uploader.model.aggregation import TimeToken
 from databricks_uploader.model.claim import Counts, LateSpan, Settled
 from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
@@ -30,10 +32,11 @@ from databricks_uploader.model.touched import (
     touched,
     without,
 )
-from databricks_uploader.model.windows import Grid
+from databricks_uploader.model.upsert import NODE, check_ours
+from databricks_uploader.model.windows import Grid, key_of
 from databricks_uploader.model.witness import Values
 from databricks_uploader.model.work import Aggregate
-from databricks_uploader.ports import ArrowColumns, Lineage, Ports, RowsAtHand, Spooled
+from databricks_uploader.ports import ArrowColumns, Lineage, Ports, RowsAtHand, Spooled, WindowsDestination
 
 _MICROSECOND = timedelta(microseconds=1)
 NO_TIME = "no time, so that the row is in no window"
@@ -91,6 +94,7 @@ def worked(batches: Iterator[ArrowColumns], span: Ahead, pipeline: Pipeline, por
         closed = _due(work, after, reached)
         whole = {one.start for one in seen if after[one.start].rows == one.rows}
         emitted = [window for window in closed if window.start in whole]
+        _check_alone(emitted, work, span, ports)
         spooled = rows.aggregate([w.start for w in emitted]) if emitted else Spooled(None)
         by_rule = rows.by_rule
     loaded = loaded_of(seen, emitted)
@@ -147,6 +151,7 @@ def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, 
         lacking = [window for window in some if window.lacks(found.get(window.start, 0))]
         emitted = [window for window in some if window not in lacking]
         late = _waiting(rows, lacking)
+        _check_alone(emitted, work, span, ports)
         spooled = rows.aggregate([w.start for w in emitted]) if emitted else Spooled(None)
     _set_apart(late, LACKING, span, ports)
     lost = sum(window.waiting for window in lacking) - len(late)
@@ -175,6 +180,22 @@ def moved_with(before: Position, after: Position, windows: Mapping[int, Window])
 
 def _due(work: Aggregate, windows: Mapping[int, Window], reached: int) -> list[Window]:
     return due(windows.values(), work.grid, work.step.allowed_lateness // _MICROSECOND, reached)
+
+
+def _check_alone(emitted: Sequence[Window], work: Aggregate, span: Ahead, ports: Ports) -> None:
+    """Raise StateError where a table that can't tell nodes has one of the windows, which we never loaded."""
+    new = [window.start for window in emitted if not window.loaded]
+    if span.before.position.schema.get(NODE) is not None or not new:
+        return
+    destination = ports.destination
+    if not isinstance(destination, WindowsDestination) or (table := destination.table()) is None:
+        raise TransientError("the target table can't be looked at", hint="it is tried again")
+    tokens = work.step.tokens
+    order = sorted(range(len(tokens)), key=lambda place: tokens[place] == TimeToken.HOUR_OF_DAY)
+    ours = [tuple(key_of(work.step, start)[place] for place in order) for start in new]
+    bounds = (EPOCH + find(key[0] for key in ours) * _MICROSECOND for find in (min, max))
+    there = destination.windows_between([tokens[place] for place in order], *bounds)
+    check_ours(table.schema, there, ours, ())
 
 
 def _read_up_to(windows: Collection[Window], now: int) -> int:

@@ -1,10 +1,12 @@
 """Aggregated tables: what one query over the whole source table gives, whatever happens in between."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable, Schema
 from tests.support import tables
 from tests.support.sanitized import Site
 
@@ -145,3 +147,116 @@ def test_the_original_s_example_of_variables_loads_its_table(site: Site) -> None
     assert seen(site, "device_id, hour_of_day, avg_temperature, max_humidity, record_count") == [
         ("a", 8, 20.5, 41.0, 2)
     ]
+
+
+IN_PIPELINES = """
+pipelines:
+  - {name: raw, scenario: raw}
+  - name: hourly
+    target: hourly
+    steps:
+      - filter: {temperature: {"<": 100}}
+      - sanitize: {device_id: {mask: {keep_last: 1}}}
+      - aggregate:
+          group_by: [device_id, hour]
+          aggregations: {temperature: [avg, count], readings: count}
+"""
+
+
+def test_an_aggregation_after_other_steps_sees_what_they_leave(site: Site) -> None:
+    add(
+        site,
+        "1, '2026-01-31T08:10:00Z', 'xa', 20.0, 40",
+        "2, '2026-01-31T08:20:00Z', 'ya', 22.0, 41",
+        "3, '2026-01-31T08:30:00Z', 'xa', 200, 41",
+    )
+    site.settings(IN_PIPELINES)
+    done = site.upload()
+    assert done.exit_code == 0, done.errors
+    columns = "device_id, avg_temperature, count_temperature, reading_count, _row"
+    assert tables.rows(site.table("hourly"), columns, "1") == [("*a", 21.0, 2, 2, 2)]
+    assert len(site.rows("raw_readings")) == 3
+    assert b"xa" not in b"".join(file.read_bytes() for file in site.table("hourly").rglob("*") if file.is_file())
+    add(site, "4, '2026-01-31T08:40:00Z', 'za', 27.0, 40")
+    site.upload()
+    assert tables.rows(site.table("hourly"), columns, "1") == [("*a", 23.0, 3, 3, 3)]
+
+
+def test_an_aggregation_is_the_last_step(site: Site) -> None:
+    site.settings("""
+pipelines:
+  - name: hourly
+    steps: [{aggregate: {aggregations: {rows: count}}}, {filter: {temperature: 1}}]
+""")
+    done = site.upload()
+    assert (done.exit_code, "pipelines.0.steps.0.aggregate is not the last step" in done.errors) == (2, True)
+
+
+def test_windows_of_other_rules_that_did_not_leave_are_taken_back(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'xa', 20.0, 40")
+    site.settings(IN_PIPELINES)
+    site.upload()
+    add(site, "2, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 'xa', 20.0, 40", "3, '2026-01-31T08:20:00Z', 'xa', 30.0, 40")
+    lake = site.folder / "lake"
+    lake.rename(site.folder / "elsewhere")
+    lake.write_text("in the way")
+    assert site.upload().exit_code != 0
+    lake.unlink()
+    (site.folder / "elsewhere").rename(lake)
+    site.settings(IN_PIPELINES.replace("keep_last: 1", "keep_last: 2"))
+    done = site.upload()
+    assert "rows that waited are read again" in done.errors
+    rows = tables.rows(site.table("hourly"), "device_id, avg_temperature, reading_count", "1")
+    assert rows == [("**", 25.0, 2), ("*a", 20.0, 1)]
+
+
+def test_from_the_beginning_again_gives_the_same_table(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41")
+    site.upload()
+    site.run("state", "adopt", "--after", "beginning")
+    add(site, "3, '2026-01-31T08:30:00Z', 'a', 22.0, 40")
+    assert site.upload().exit_code == 0
+    assert seen(site) == truth(site)
+    assert "can't be computed" not in site.run("state", "show").output
+    done = site.run("state", "adopt", "--after", "1")
+    assert (done.exit_code, "windows before that row could not be corrected" in done.errors) == (2, True)
+
+
+def test_rows_in_the_order_of_times_are_refused(site: Site) -> None:
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.settings("cursor: timestamp" + HOURLY)
+    done = site.upload()
+    assert (done.exit_code, "aggregates need rowids in this version" in done.errors) == (2, True)
+
+
+OF_THE_ORIGINAL = {
+    "device_id": "string", "hour": "timestamp", "avg_temperature": "double", "max_humidity": "double",
+    "reading_count": "integer",
+}  # fmt: skip
+
+
+def made_by_its_owner(site: Site, columns: dict[str, str]) -> None:
+    fields = [{"name": n, "type": kind, "nullable": True, "metadata": {}} for n, kind in columns.items()]
+    schema = Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
+    DeltaTable.create(site.table("aggregated_readings"), schema)
+
+
+def test_the_original_s_table_without_lineage_columns_is_one_node_s(site: Site) -> None:
+    made_by_its_owner(site, OF_THE_ORIGINAL)
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
+    assert site.upload().exit_code == 0
+    add(site, "3, '2026-01-31T08:50:00Z', 'a', 25.0, 39", "4, '2026-01-31T10:50:00Z', 'a', 25.0, 39")
+    assert site.upload().exit_code == 0
+    assert seen(site) == truth(site)
+
+
+def test_a_second_writer_of_a_table_that_can_not_tell_nodes_is_stopped(site: Site) -> None:
+    made_by_its_owner(site, OF_THE_ORIGINAL)
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.upload()
+    before = seen(site)
+    site.state.rename(site.folder / "other")
+    site.run("state", "show")
+    done = site.upload("--node-id", "second")
+    assert (done.exit_code, "another writer fills it too" in done.errors) == (3, True), done.errors
+    assert seen(site) == before

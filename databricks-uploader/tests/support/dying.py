@@ -38,6 +38,7 @@ POINTS = {
     "committed": ("state", "commit"),
     "freed": ("spool", "discard"),
 }
+OF_WINDOWS = {"rows at hand": ("spool", "rows_at_hand")}
 
 WITHIN_STEPS = "rows altered"
 _SECRETS = ("DATABRICKS_TOKEN", "SANITIZE_HASH_KEY")
@@ -117,8 +118,8 @@ def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int
         if point == WITHIN_STEPS:
             assert isinstance(ports.spool, FolderSpool)
             other["spool"] = replace(ports.spool, steps=Dying(ports.steps, "apply", when))
-        if point in POINTS:
-            port, call = POINTS[point]
+        if point in POINTS | OF_WINDOWS:
+            port, call = (POINTS | OF_WINDOWS)[point]
             other[port] = Dying(other.get(port, getattr(ports, port)), call, when)
         return replace(pipeline, limits=Limits(span_rows=500)), replace(ports, **other)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from tests.support.writer import Writer
 
 from databricks_uploader.errors import ConfigError
 from databricks_uploader.events import Changed, Event, GapsGivenUp, Missed, Restarted
+from databricks_uploader.model.aggregation import AggregateStep
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.pipeline import Limits, Pipeline
@@ -74,6 +76,53 @@ class Interrupted:
                 self.happens = None
 
 
+class PowerIsCutError(Exception):
+    """The end of a process."""
+
+
+@dataclass
+class PowerCut:
+    """The end of a process, before or after the n-th of all calls of ports that matter."""
+
+    call: int
+    before: bool
+    _calls: int = 0
+
+    def ports(self, ports: Ports) -> Ports:
+        """Return ports that end at that call."""
+        return replace(
+            ports,
+            state=Cut(ports.state, ("claim", "stand", "sending", "commit"), self),
+            spool=Cut(ports.spool, ("rows_at_hand", "discard"), self),
+            destination=Cut(ports.destination, ("stage", "load", "prove"), self),
+        )
+
+    def ends(self, *, before: bool) -> None:
+        """End at the call, where this is it."""
+        self._calls += before
+        if self._calls == self.call and before == self.before:
+            raise PowerIsCutError
+
+
+@dataclass
+class Cut:
+    """A port that ends at one of its calls."""
+
+    port: Any
+    calls: tuple[str, ...]
+    cut: PowerCut
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (stands for any method of a port)
+        found = getattr(self.port, name)
+        return partial(self._around, found) if name in self.calls else found
+
+    def _around(self, call: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+        self.cut.ends(before=True)
+        done = call(*arguments)
+        self.cut.ends(before=False)
+        return done
+
+
 @dataclass
 class EdgeNode:
     """A table `t` in `folder`/source.db, and its uploader, started anew on its state for each upload."""
@@ -89,6 +138,7 @@ class EdgeNode:
     """Makes the destination of each start; None: that table in memory."""
     clock: FakeClock = field(default_factory=FakeClock)
     steps: tuple[Step, ...] = ()
+    aggregate: AggregateStep | None = None
     key: Secret | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -123,30 +173,30 @@ class EdgeNode:
     @property
     def pipeline(self) -> Pipeline:
         return Pipeline(
-            IDENTITY, self.limits, start=self.start, steps=self.steps, key=self.key, on_new_column=self.on_new_column,
-            keeps_values=not is_secure(self.steps),
+            IDENTITY, self.limits, start=self.start, steps=self.steps, aggregate=self.aggregate, key=self.key,
+            on_new_column=self.on_new_column, keeps_values=not is_secure(self.steps),
         )  # fmt: skip
 
     @contextmanager
     def started(self) -> Iterator[tuple[Pipeline, Ports]]:
         """Start the uploader on what its state remembers."""
         with Store.open(self.state) as store:
-            steps = CarriedOut(refused) if self.steps else None
+            steps = CarriedOut(refused) if self.steps or self.aggregate else None
             spool = FolderSpool(self.state / "spool", steps, store.digest_key())
             spool.keep_only(store.spool_files())
             destination = self.connect() if self.connect else MemoryDestination(self.table, IDENTITY)
             yield self.pipeline, Ports(self.source(), destination, spool, store, self.clock, steps)
 
-    def upload(self, meanwhile: Callable[[], object] | None = None) -> list[Told]:
+    def upload(self, meanwhile: Callable[[], object] | None = None, cut: PowerCut | None = None) -> list[Told]:
         """Load all there is; return what was told about the table's history.
 
-        `meanwhile` is done once, between the first page and the next.
+        `meanwhile` is done once, between the first page and the next; `cut` ends all at a call.
         """
         events: list[Event] = []
         try:
             with self.started() as (pipeline, ports):
-                source = Interrupted(ports.source, meanwhile)
-                cycle(pipeline, replace(ports, source=source), events.append)
+                found = replace(ports, source=Interrupted(ports.source, meanwhile))
+                cycle(pipeline, found if cut is None else cut.ports(found), events.append)
         finally:
             self.events += events
         return [event for event in events if isinstance(event, Told)]

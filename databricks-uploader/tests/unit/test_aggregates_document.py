@@ -48,7 +48,7 @@ def test_a_function_gives_what_its_row_shows(
 
 
 def test_its_settings_are_understood_and_make_the_columns_of_its_query(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     fastjsonschema.compile(schema())(yaml.safe_load(text))
     (tmp_path / "config.yaml").write_text(text)
     resolved = resolve(Sources({}, {}, tmp_path / "config.yaml"))

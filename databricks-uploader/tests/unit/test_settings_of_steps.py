@@ -157,7 +157,7 @@ def test_faults_of_pipelines_are_told_at_once_each_with_its_line(tmp_path: Path)
         "c.yaml:6: pipelines.2.steps.0.filtr is no step, did you mean 'filter'?",
         "c.yaml:7: pipelines.2.steps.1.filter.a.=< is no operator; there are = != > >= < <= in not_in between is_null "
         "==",
-        "c.yaml:8: pipelines.2.steps.2 takes one step with its rules: {filter: …} or {sanitize: …}",
+        "c.yaml:8: pipelines.2.steps.2 takes one step with its rules: {filter: …}, {sanitize: …} or {aggregate: …}",
         "c.yaml:9: pipelines.3.scenario needs sanitize_config",
         "c.yaml:10: pipelines.4 needs steps, a list, or a scenario",
         "c.yaml:11: pipelines.5.filter_config needs a scenario that has a filter step; in steps, rules stand with "

@@ -51,11 +51,19 @@ def _adopted(store: Store, summary: Summary, after: str) -> str:
     position, table = summary.position, summary.identity.source_table
     if position.order == "time":
         raise ConfigError(f"{table!r} is read in the order of times", hint="there is no rowid to go on after")
+    if position.group_keys and after not in ("last", "beginning"):
+        raise ConfigError(
+            f"{summary.identity.target_table} is aggregated, and windows before that row could not be corrected",
+            hint="go on after the last row, or from the beginning",
+        )
     if after == "last":
         cursor, incarnation = position.cursor, position.incarnation
     else:
         cursor, incarnation = None if after == "beginning" else int(after), secrets.randbits(63)
-    store.stand(summary.identity, position.adopted(cursor, incarnation))
+    standing = position.adopted(cursor, incarnation)
+    if position.group_keys and after == "beginning":
+        standing = replace(standing, windows={})
+    store.stand(summary.identity, standing)
     return f"{table} goes on {'from the beginning' if cursor is None else f'after row {cursor}'}"
 
 

@@ -10,7 +10,6 @@ from databricks_uploader.model.columns import columns_of
 from databricks_uploader.model.layout import Layout, Rules
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import LINEAGE, TableSchema
-from databricks_uploader.model.upsert import NODE
 from databricks_uploader.model.work import Aggregate, Work
 
 
@@ -25,11 +24,6 @@ def laid_out(
     if rules.aggregate is None:
         return layout.laid_out(table, time, target, rules)
     found = _aggregated(table, time, target, rules, Into(target, recorded))
-    if target.get(NODE) is None:
-        raise PermanentError(
-            f"the target table has no column {NODE!r}, by which rows of several nodes are told apart",
-            hint=f"give it {', '.join(column.sql for column in LINEAGE.columns)}; or load into another table",
-        )
     empty = [c.name for c in target.columns if not c.nullable and _filled(found).get(c.name) is None]
     if empty:
         raise PermanentError(

@@ -1,19 +1,24 @@
 """A list of pipelines as a person writes it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from databricks_uploader.model.aggregation import AggregateStep
 from databricks_uploader.model.plan import Plan, sharing_targets
 from databricks_uploader.model.scenario import Scenario
 from databricks_uploader.model.steps import Inside, Step
 from databricks_uploader.settings import rule_shapes
+from databricks_uploader.settings.aggregation import aggregate_step
 from databricks_uploader.settings.databricks import TABLE
 from databricks_uploader.settings.kinds import Kind, MisfitError, Tree
 from databricks_uploader.settings.rules import Reading, filter_step, nearest, sanitize_step
 
 _WORDS = ("name", "scenario", "steps", "target", "filter_config", "sanitize_config", "aggregate_config")
-_STEPS = {"filter": filter_step, "sanitize": sanitize_step}
+_STEPS: Mapping[str, Callable[[Reading, Tree], Step | AggregateStep | None]] = {
+    "filter": filter_step,
+    "sanitize": sanitize_step,
+    "aggregate": aggregate_step,
+}
 _OF_SCENARIO = {Scenario.FILTERED: "filter", Scenario.SECURE: "sanitize", Scenario.AGGREGATED: "aggregate"}
-_NO_AGGREGATE = "is not available in this version"
 
 
 def _pipelines(tree: Tree) -> tuple[Plan, ...]:
@@ -41,10 +46,14 @@ def _plan(reading: Reading, tree: Tree, inside: Inside) -> Plan | None:
         reading.wrong("needs a name: a text", (*inside, "name") if "name" in given else inside)
     if target is not None:
         target = reading.made(lambda: _table(target), (*inside, "target"))
-    steps, written = _steps(reading, given, inside)
+    found, written = _steps(reading, given, inside)
+    for where in (where for step, where in zip(found[:-1], written, strict=False) if isinstance(step, AggregateStep)):
+        reading.wrong("is not the last step: rows that are aggregated are none of the source's", where)
     if len(reading.misfits) > before:
         return None
-    return Plan(str(name), tuple(steps), target, None, tuple(("pipelines", where) for where in written))
+    steps = tuple(step for step in found if not isinstance(step, AggregateStep))
+    aggregate = next((step for step in found if isinstance(step, AggregateStep)), None)
+    return Plan(str(name), steps, target, aggregate, tuple(("pipelines", where) for where in written))
 
 
 def _table(tree: Tree) -> str:
@@ -57,7 +66,9 @@ def _table(tree: Tree) -> str:
     return table
 
 
-def _steps(reading: Reading, given: Mapping[str, Tree], inside: Inside) -> tuple[list[Step], list[Inside]]:
+def _steps(
+    reading: Reading, given: Mapping[str, Tree], inside: Inside
+) -> tuple[list[Step | AggregateStep], list[Inside]]:
     """Return the steps of a pipeline, and where the rules of each are."""
     listed = [(word, tree, (*inside, "steps", n, word)) for n, word, tree in _listed(reading, given, inside)]
     rules = {word: f"{word}_config" for word in ("filter", "sanitize", "aggregate")}
@@ -82,10 +93,7 @@ def _steps(reading: Reading, given: Mapping[str, Tree], inside: Inside) -> tuple
     return [step for step, _ in found], [where for _, where in found]
 
 
-def _step(reading: Reading, word: str, tree: Tree, inside: Inside) -> Step | None:
-    if word not in _STEPS:
-        reading.wrong(_NO_AGGREGATE, inside)
-        return None
+def _step(reading: Reading, word: str, tree: Tree, inside: Inside) -> Step | AggregateStep | None:
     of_step = Reading()
     step = _STEPS[word](of_step, tree)
     for misfit in of_step.misfits:
@@ -111,13 +119,13 @@ def _listed(reading: Reading, given: Mapping[str, Tree], inside: Inside) -> Iter
     for number, step in enumerate(steps):
         within = (*inside, "steps", number)
         if not isinstance(step, Mapping) or len(step) != 1:
-            reading.wrong("takes one step with its rules: {filter: …} or {sanitize: …}", within)
+            reading.wrong("takes one step with its rules: {filter: …}, {sanitize: …} or {aggregate: …}", within)
             continue
         ((word, tree),) = step.items()
-        if word in (*_STEPS, "aggregate"):
+        if word in _STEPS:
             yield number, word, tree
         else:
-            reading.wrong(f"is no step{nearest(word, [*_STEPS, 'aggregate'])}", (*within, word))
+            reading.wrong(f"is no step{nearest(word, list(_STEPS))}", (*within, word))
 
 
 PIPELINES = Kind(

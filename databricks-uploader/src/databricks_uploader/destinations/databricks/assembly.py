@@ -11,6 +11,7 @@ from databricks_uploader.destinations.databricks.by_volume import ByVolume
 from databricks_uploader.destinations.databricks.https import Https
 from databricks_uploader.destinations.databricks.target import Statements
 from databricks_uploader.destinations.databricks.volume import Volume as VolumeFolder
+from databricks_uploader.destinations.databricks.windows import WindowsByMerge, WindowsByVolume
 from databricks_uploader.events import Tell
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.secret import Secret
@@ -65,6 +66,29 @@ def destination(
         connect, workspace, identity, folder, retention_s=setup.retention_s, create_tables=setup.create_tables
     )
     return volume, f"{table} by the volume {setup.volume}, some 100,000 rows/s where the network is as fast"
+
+
+def of_windows(
+    setup: Setup, identity: Identity, keys: Sequence[str], clock: Clock, tell: Tell
+) -> tuple[Destination, str]:
+    """Return the destination of aggregated rows, which `keys` tell apart."""
+    workspace = setup.workspace
+    _silence("databricks", "urllib3")
+
+    def connect() -> Statements:
+        from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415  (as above)
+
+        return Session(workspace, setup.credential, clock, tell)
+
+    table = f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
+    if setup.volume is None:
+        return WindowsByMerge(connect, workspace, identity, keys=keys, create_tables=setup.create_tables), table
+    folder = VolumeFolder(Https(workspace.host), setup.credential, staging.folder_of(setup.volume, identity))
+    volume = WindowsByVolume(
+        connect, workspace, identity, folder,
+        keys=keys, retention_s=setup.retention_s, create_tables=setup.create_tables,
+    )  # fmt: skip
+    return volume, f"{table} by the volume {setup.volume}"
 
 
 def _silence(*loggers: str) -> None:
