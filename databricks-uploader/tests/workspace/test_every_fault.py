@@ -49,7 +49,6 @@ ANYWHERE: tuple[Effect, ...] = (
     Answer(404),
     Twice(),
     Delay(0.01),
-    Delay(0.01, after=True),
 )
 ON_STATEMENTS: tuple[Effect, ...] = (
     ForgetSession(),

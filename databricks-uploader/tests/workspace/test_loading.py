@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.edge import IDENTITY, EdgeNode
 from tests.support.fakes import FakeClock
-from tests.support.warehouse import Options, SlowStart, Warehouse
-from tests.support.warehouse.faults import Drop, Fault, at
+from tests.support.warehouse import Options, SlowStart, Warehouse, errors
+from tests.support.warehouse.faults import Drop, Fail, Fault, at
 from tests.support.workspace import Edge, see_idle_cost_nothing
 from tests.support.writer import Writer
 
@@ -306,6 +306,17 @@ def test_a_statement_that_cannot_be_asked_for_is_cancelled_before_it_is_sent_aga
     assert "CancelOperation" in [request.rpc for request in warehouse.requests[before:]]
     node.node.upload()
     assert node.equal()
+
+
+def test_a_statement_that_has_failed_is_not_asked_for_again(make: Make, warehouse: Warehouse) -> None:
+    node = make()
+    node.load()
+    before = len(warehouse.requests)
+    warehouse.faults.script(Fault(at(statement="^COPY"), Fail(errors.COPY_CONFLICT)))
+    node.add()
+    with pytest.raises(TransientError, match="another writer was faster"):
+        node.node.upload()
+    assert [request.rpc for request in warehouse.requests[before:]].count("GetOperationStatus") == 1
 
 
 def test_who_signed_the_certificate_must_be_known(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import urllib3
 from databricks.sql.client import Connection, Cursor
 from databricks.sql.exc import Error as ConnectorError
-from databricks.sql.exc import MaxRetryDurationError
+from databricks.sql.exc import MaxRetryDurationError, ServerOperationError
 
 from databricks import sql
 from databricks_uploader.destinations.databricks.authentication import Credential, bearer
@@ -133,7 +133,8 @@ class Session:
             try:
                 return str(cursor.get_query_state().name)
             except _LIBRARY_ERRORS as error:
-                if not self._may_be_asked_again(_ours("", error)):
+                # What has failed stays failed; whether it goes on is asked again where only the answer was lost.
+                if isinstance(error, ServerOperationError) or not self._may_be_asked_again(_ours("", error)):
                     raise
             self._clock.wait(pause_s)
         try:
