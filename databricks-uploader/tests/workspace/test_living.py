@@ -66,7 +66,7 @@ def test_minutes_of_faults_and_kills_lose_and_double_nothing(
     writer = Killed([*WRITER, str(database), "[]"], dict(os.environ))
     chance, pause = random.Random(seed), threading.Event()  # noqa: S311  (chosen by a seed, not secret)
     before = len(warehouse.requests)
-    warehouse.faults.at_random(seed=seed, chance=0.05)
+    warehouse.faults.at_random(seed=seed, chance=0.2)
     with ExitStack() as ends:
         ends.callback(writer.kill)
         ends.callback(uploader.kill)
