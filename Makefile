@@ -21,7 +21,7 @@ demo: setup ## this machine as the sensor: record, upload beside it, read back
 test: $(VENV)/.dev ## the tests, ten minutes at most
 	cd $(PRODUCT) && $(BIN)/pytest -m "not long"
 
-test-databricks: $(VENV)/.dev ## both ways into a real workspace, where DATABRICKS_* name one; writes databricks-report.md
+test-databricks: $(VENV)/.dev ## both ways and the examples in a real workspace, where DATABRICKS_* name one; writes databricks-report.md
 	cd $(PRODUCT) && $(BIN)/python -m tests.real_workspace $(CURDIR)/databricks-report.md
 
 test-long: $(VENV)/.dev ## the tests that take longer

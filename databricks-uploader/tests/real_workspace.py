@@ -1,7 +1,8 @@
-"""What only a real workspace can show: `make test-databricks`, with DATABRICKS_HOST, _HTTP_PATH and _TOKEN set.
+"""What only a real workspace can show: `make test-databricks`, with DATABRICKS_HOST and _HTTP_PATH set.
 
-Runs the contract suite and both ways of loading there, asks what nobody outside knows, and writes a report. All of it
-happens in schemas whose names begin with edge_, which are dropped again; the catalog is DATABRICKS_CATALOG, or main.
+Who we are is told by DATABRICKS_TOKEN, or by DATABRICKS_CLIENT_ID and _CLIENT_SECRET. Runs the contract suite, both
+ways of loading and the examples there, asks what nobody outside knows, and writes a report. All of it happens in
+schemas whose names begin with edge_, which are dropped again; the catalog is DATABRICKS_CATALOG, or main.
 """
 
 import io
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.support import databases, program
-from tests.support.real import NEEDED, RealWorkspace
+from tests.support.real import RealWorkspace, lacking
 from tests.support.workspace import Edge
 
 from databricks_uploader.destinations.databricks.https import Https
@@ -28,13 +29,16 @@ ROWS = 2_000
 
 def main(report: Path) -> int:
     """Run everything; the exit code says whether all that must hold held."""
-    lacking = [name for name in NEEDED if not os.environ.get(name)]
-    if lacking:
-        print(f"skipped: no workspace, {', '.join(lacking)} not set")  # noqa: T201  (what a person sees)
+    if missing := lacking():
+        print(f"skipped: no workspace, {', '.join(missing)} not set")  # noqa: T201  (what a person sees)
         return 0
     workspace = RealWorkspace.from_environment()
     lines = [f"# A real workspace, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "", "## What must hold", ""]
-    held = [_contract(lines)]
+    held = [
+        _tests(lines, "contract suite", "tests/contract/test_destinations.py", only="Databricks"),
+        _tests(lines, "quick start of the original", "tests/workspace/test_program.py", only="quick_start"),
+        _tests(lines, "steps on the way", "tests/workspace/test_steps.py"),
+    ]
     held += [_loaded(workspace, lines, volume=volume, lineage=lineage) for volume, lineage in
              ((True, True), (True, False), (False, True), (False, False))]  # fmt: skip
     lines += ["", "## What was not known", "", "| question | answer |", "| --- | --- |"]
@@ -44,12 +48,12 @@ def main(report: Path) -> int:
     return 0 if all(held) else 1
 
 
-def _contract(lines: list[str]) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "Databricks", "tests/contract/test_destinations.py"]
+def _tests(lines: list[str], what: str, file: str, only: str = "") -> bool:
+    command = [sys.executable, "-m", "pytest", "-q", "-k", only, file]
     done = subprocess.run(
         command, env=os.environ | {"UPLOADER_TEST_WORKSPACE": "real"}, capture_output=True, text=True, check=False
     )
-    lines += ["- contract suite: " + (done.stdout.strip().splitlines() or ["nothing was said"])[-1]]
+    lines += [f"- {what}: " + (done.stdout.strip().splitlines() or ["nothing was said"])[-1]]
     return done.returncode == 0
 
 

@@ -1,12 +1,10 @@
 """SIGKILL at each point of the protocol, on a real SQLite file and a real Delta table."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.support import databases, program, tables
+from tests.support import databases, dying, program, tables
 from tests.support.dying import POINTS
 
 ROWS = 1_200
@@ -24,8 +22,7 @@ class Node:
         databases.add_readings(self.database, ROWS)
 
     def upload(self, point: str = "none", when: str = "", mutations: str = "") -> int:
-        command = [sys.executable, "-m", "tests.support.dying", point, when, mutations, "--", *self.arguments]
-        return subprocess.run(command, check=False, timeout=60).returncode
+        return dying.upload(self.arguments, point, when, mutations)
 
     def ids(self) -> list[int]:
         return [row[0] for row in tables.rows(self.table, "id")]

@@ -1,14 +1,12 @@
 """SIGKILL at each point of the protocol, on a real SQLite file and a table of the local warehouse."""
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support import databases
+from tests.support import databases, dying
+from tests.support.dying import POINTS
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import Edge
 
@@ -42,9 +40,7 @@ class Node:
         databases.add_readings(self.database, ROWS)
 
     def upload(self, point: str = "none", when: str = "") -> int:
-        command = [sys.executable, "-m", "tests.support.dying", point, when, "", "--", *self.arguments]
-        given = os.environ | self.edge.variables()
-        return subprocess.run(command, check=False, timeout=60, env=given).returncode
+        return dying.upload(self.arguments, point, when, environment=self.edge.variables())
 
     def ids(self) -> list[int]:
         return sorted(self.edge.table().column("id").to_pylist())
@@ -58,17 +54,20 @@ def dies_and_recovers(folder: Path, warehouse: Warehouse, way: Way, point: str, 
     assert node.ids() == list(range(1, 2 * ROWS + 1))
 
 
+MOST_TELLING = [("staged", "after"), ("loaded", "after")]
+TABLE = [(point, when) for point in POINTS for when in ("before", "after")]
+
+
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_each_row_arrives_once_when_we_die_right_after_loading(tmp_path: Path, warehouse: Warehouse, way: Way) -> None:
-    dies_and_recovers(tmp_path, warehouse, way, "loaded", "after")
-
-
-@pytest.mark.long
 @pytest.mark.parametrize(
-    ("point", "when"), [("claimed", "after"), ("staged", "after"), ("loaded", "before"), ("proved", "after")]
+    ("point", "when"),
+    [pytest.param(*row, marks=() if row in MOST_TELLING else pytest.mark.long) for row in TABLE],
 )
-@pytest.mark.parametrize("way", WAYS, ids=str)
 def test_each_row_arrives_once_whenever_we_die(
-    tmp_path: Path, warehouse: Warehouse, way: Way, point: str, when: str
+    tmp_path: Path, warehouse: Warehouse, point: str, when: str, way: Way
 ) -> None:
-    dies_and_recovers(tmp_path, warehouse, way, point, when)
+    node = Node(tmp_path, Edge(warehouse), way)
+    assert node.upload(point, when) == -signal.SIGKILL
+    databases.add_readings(node.database, ROWS)
+    assert node.upload() == 0
+    assert node.ids() == list(range(1, 2 * ROWS + 1))

@@ -1,14 +1,15 @@
 """Runs the uploader once and dies by SIGKILL at a named point, perhaps with a part of its protection removed.
 
-`python -m tests.support.dying POINT WHEN MUTATIONS -- ARGUMENTS`: WHEN is before or after, POINT one of `POINTS`
-or `none`, MUTATIONS a comma-separated list of `look-up` and `name`.
+`upload` does it in a process of its own; so does `python -m tests.support.dying POINT WHEN MUTATIONS -- ARGUMENTS`.
+WHEN is before or after, POINT one of `POINTS` or `none`, MUTATIONS a comma-separated list of `look-up` and `name`.
 """
 
+import multiprocessing
 import os
 import random
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -42,6 +43,13 @@ OF_WINDOWS = {"rows at hand": ("spool", "rows_at_hand")}
 
 WITHIN_STEPS = "rows altered"
 _SECRETS = ("DATABRICKS_TOKEN", "SANITIZE_HASH_KEY")
+
+# Forked from a process that has imported it all: what is tested is a death, not a start.
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(
+    [__name__, "pytest", "pandas", "databricks.sql", "databricks_uploader.destinations.databricks.assembly"]
+)
+_AT_MOST_S = 60
 
 
 class Dying:
@@ -100,6 +108,26 @@ class WithoutBoth(WithoutName, WithoutLookUp):
 
 
 MUTANTS = {"look-up": WithoutLookUp, "name": WithoutName, "look-up,name": WithoutBoth}
+
+
+def upload(
+    arguments: Sequence[str],
+    point: str = "none",
+    when: str = "",
+    mutations: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run in a process of its own; return its exit code, less than 0 where a signal ended it."""
+    process = _FORKED.Process(target=_upload, args=(dict(environment or {}), point, when, mutations, arguments))
+    process.start()
+    process.join(_AT_MOST_S)
+    assert process.exitcode is not None, "it neither ended nor died"
+    return process.exitcode
+
+
+def _upload(environment: Mapping[str, str], *given: Any) -> None:  # noqa: ANN401  (what `main` takes)
+    os.environ.update(environment)
+    sys.exit(main(*given))
 
 
 def main(point: str, when: str, mutations: str, arguments: Sequence[str]) -> int:

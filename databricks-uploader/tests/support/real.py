@@ -1,14 +1,25 @@
 """A real workspace, with the few things that tests ask of the local one."""
 
 import os
-from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 
 from databricks import sql
+from databricks_uploader.destinations.databricks.authentication import ClientCredentials, Credential, GivenToken
+from databricks_uploader.destinations.databricks.https import Https
+from databricks_uploader.model.secret import Secret
+from databricks_uploader.model.workspace import Host
 
-NEEDED = ("DATABRICKS_HOST", "DATABRICKS_HTTP_PATH", "DATABRICKS_TOKEN")
+PLACE = ("DATABRICKS_HOST", "DATABRICKS_HTTP_PATH")
+TOKEN = "DATABRICKS_TOKEN"  # noqa: S105  (a variable's name)
+CLIENT = ("DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET")
+
+
+def lacking() -> list[str]:
+    """Return the variables that are still to be set: a token, or an OAuth client in its place."""
+    who = CLIENT if os.environ.get(CLIENT[0]) else (TOKEN,)
+    return [name for name in (*PLACE, *who) if not os.environ.get(name)]
 
 
 class NoFaults:
@@ -19,18 +30,28 @@ class NoFaults:
 
 
 class RealWorkspace:
-    """The workspace that DATABRICKS_HOST, DATABRICKS_HTTP_PATH and DATABRICKS_TOKEN name."""
+    """The workspace that the environment names, and who we are to it."""
 
-    certificate: Path | None = None
-
-    def __init__(self, host: str, http_path: str, token: str) -> None:
-        self.host, _, port = host.partition(":")
-        self.port = int(port) if port else None
-        self.http_path, self.token, self.faults = http_path, token, NoFaults()
+    def __init__(self, host: Host, http_path: str, variables: dict[str, str]) -> None:
+        self.host, self.port, self.http_path = host.name, host.port, http_path
+        self.variables, self.faults = variables, NoFaults()
+        self._credential: Credential = (
+            GivenToken(lambda: Secret(variables[TOKEN]))
+            if TOKEN in variables
+            else ClientCredentials(Https(host), variables[CLIENT[0]], Secret(variables[CLIENT[1]]))
+        )
 
     @classmethod
     def from_environment(cls) -> Self:
-        return cls(*(os.environ[name] for name in NEEDED))
+        host, http_path = (os.environ[name] for name in PLACE)
+        name, _, port = host.removeprefix("https://").rstrip("/").partition(":")
+        who = {name: os.environ[name] for name in (TOKEN, *CLIENT) if os.environ.get(name)}
+        return cls(Host(name, int(port) if port else None), http_path, who)
+
+    @property
+    def token(self) -> str:
+        """A token that counts now: the one given, or one that OAuth lends."""
+        return self._credential.token().reveal()
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement; its rows."""

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from databricks_uploader.destinations.databricks.by_volume import ByVolume
 from databricks_uploader.destinations.databricks.https import Https
 from databricks_uploader.destinations.databricks.session import Session
 from databricks_uploader.destinations.databricks.volume import Volume as VolumeFolder
+from databricks_uploader.errors import UploaderError
 from databricks_uploader.events import Event
 from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.secret import Secret
@@ -29,6 +30,17 @@ RETENTION_S = 3_600.0
 READINGS = "id BIGINT, timestamp TIMESTAMP, sensor STRING, temperature DOUBLE, status BIGINT"
 LINEAGE = "_node_id STRING, _incarnation BIGINT, _batch_id BIGINT, _row BIGINT, _loaded_at TIMESTAMP"
 _numbers = itertools.count(1)
+
+
+def see_idle_cost_nothing(warehouse: Warehouse, upload: Callable[[], object]) -> None:
+    """See that an upload that has nothing due asks the workspace nothing, unless it is one that can't be done."""
+    try:
+        upload()
+    except UploaderError:
+        return
+    before = len(warehouse.requests), warehouse.meter.awake_s
+    upload()
+    assert (len(warehouse.requests), warehouse.meter.awake_s) == before, "nothing was due, and it cost something"
 
 
 @dataclass
@@ -93,8 +105,10 @@ class Edge:
 
     def variables(self) -> dict[str, str]:
         """Return the environment that the program needs to be known and to trust the warehouse."""
+        if isinstance(self.warehouse, RealWorkspace):
+            return self.warehouse.variables
         known = {"DATABRICKS_TOKEN": self.token or self.warehouse.token}
-        return known | ({"SSL_CERT_FILE": str(self.warehouse.certificate)} if self.warehouse.certificate else {})
+        return known | {"SSL_CERT_FILE": str(self.warehouse.certificate)}
 
     def create_table(self, *, lineage: bool, columns: str = READINGS, name: str = "raw_readings") -> None:
         """Create the target table, as its owner does."""

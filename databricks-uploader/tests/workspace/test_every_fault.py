@@ -10,25 +10,30 @@ from tests.support.fakes import FakeClock
 from tests.support.warehouse import Warehouse, errors
 from tests.support.warehouse.faults import (
     Answer,
+    Delay,
     Drop,
     Effect,
+    ExpireToken,
     Fail,
     Fault,
     ForgetSession,
     GoOn,
+    Hold,
     Place,
     Truncate,
     Twice,
     at,
 )
-from tests.support.warehouse_client import wait_for
-from tests.support.workspace import Edge
+from tests.support.warehouse_client import Background, wait_for
+from tests.support.workspace import Edge, see_idle_cost_nothing
 from tests.support.writer import Writer
 
+from databricks_uploader.destinations.databricks.authentication import ClientCredentials
+from databricks_uploader.destinations.databricks.https import Https
 from databricks_uploader.errors import StateError, UploaderError
+from databricks_uploader.model.secret import Secret
 from databricks_uploader.ports import Destination
 
-COLUMNS = "id BIGINT, ts TIMESTAMP, v BIGINT"
 TRIES = 6
 ANYWHERE: tuple[Effect, ...] = (
     Drop(),
@@ -43,10 +48,12 @@ ANYWHERE: tuple[Effect, ...] = (
     Answer(403),
     Answer(404),
     Twice(),
+    Delay(0.01),
 )
 ON_STATEMENTS: tuple[Effect, ...] = (
     ForgetSession(),
     ForgetSession(by_gateway=True),
+    Hold(),
     GoOn(),
     Fail(errors.COPY_CONFLICT),
     Fail(errors.CONCURRENT_APPEND),
@@ -84,6 +91,7 @@ class Loading:
         """Load under the fault until it is done; a StateError never is."""
         self.add()
         self.warehouse.faults.script(fault)
+        ended = Background(self._let_go) if isinstance(fault.effect, Hold) else None
         met: list[str] = []
         while len(met) < TRIES:
             try:
@@ -94,11 +102,18 @@ class Loading:
                 met.append(type(error).__name__)
             else:
                 break
+        if ended is not None:
+            ended.result()
         self.warehouse.faults.release()  # what goes on without us, goes on now
         wait_for(lambda: all(statement.ended is not None for statement in self.warehouse.statements))
         self.outcomes.setdefault(request, {})[_named(fault.effect)] = ", ".join(met) or "unnoticed"
         assert not self.warehouse.faults.left, f"{request} never came"
         assert self.ids() == list(range(1, self.written + 1)), (request, fault.effect, met)
+
+    def _let_go(self) -> None:
+        """Let the statement end that is going to be held."""
+        wait_for(lambda: self.warehouse.faults.holds)
+        self.warehouse.faults.release()
 
     def told(self) -> str:
         """Draw what became of each load at first."""
@@ -114,28 +129,36 @@ def _named(effect: Effect) -> str:
     return effect.condition.name if isinstance(effect, Fail) else str(effect)
 
 
-Start = Callable[[Callable[[Edge], Destination], bool], Loading]
+@dataclass(frozen=True)
+class Way:
+    """A way of loading, and the table that is loaded into."""
+
+    connect: Callable[[Edge], Destination]
+    lineage: bool = True
+
+
+WAYS = {
+    "volume": Way(lambda edge: edge.by_volume(IDENTITY)),
+    "MERGE": Way(lambda edge: edge.by_merge(IDENTITY)),
+    "MERGE without lineage": Way(lambda edge: edge.by_merge(IDENTITY, key=("id",)), lineage=False),
+}
+of_every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture
-def start(tmp_path: Path, warehouse: Warehouse) -> Iterator[Start]:
+def loading(tmp_path: Path, warehouse: Warehouse, way: str) -> Iterator[Loading]:
+    """A node that a service principal's OAuth client lends its tokens."""
+    given = warehouse.service_principal("edge")
+    edge = Edge(warehouse, clock=FakeClock())
+    edge.credential = ClientCredentials(Https(edge.host), given.client_id, Secret(given.client_secret))
+    edge.create_table(lineage=WAYS[way].lineage, columns="id BIGINT, ts TIMESTAMP, v BIGINT", name="raw_t")
+    for rights, on in edge.rights("raw_t"):
+        warehouse.grant(rights, on, to="edge")
     with Writer() as writer:
-
-        def begin(connect: Callable[[Edge], Destination], lineage: bool) -> Loading:  # noqa: FBT001
-            edge = Edge(warehouse, clock=FakeClock())
-            edge.create_table(lineage=lineage, columns=COLUMNS, name="raw_t")
-            node = EdgeNode(tmp_path, writer, connect=lambda: connect(edge))
-            node.write("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, ts TEXT, v INTEGER)")
-            return Loading(node, warehouse, lambda: sorted(edge.table("raw_t").column("id").to_pylist()))
-
-        yield begin
-
-
-WAYS: dict[str, tuple[Callable[[Edge], Destination], bool]] = {
-    "volume": (lambda edge: edge.by_volume(IDENTITY), True),
-    "MERGE": (lambda edge: edge.by_merge(IDENTITY), True),
-    "MERGE without lineage": (lambda edge: edge.by_merge(IDENTITY, key=("id",)), False),
-}
+        node = EdgeNode(tmp_path, writer, connect=lambda: WAYS[way].connect(edge))
+        node.write("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, ts TEXT, v INTEGER)")
+        yield Loading(node, warehouse, lambda: sorted(edge.table("raw_t").column("id").to_pylist()))
+        see_idle_cost_nothing(warehouse, node.upload)
 
 
 def every_fault(loading: Loading, effects: tuple[Effect, ...]) -> None:
@@ -153,39 +176,35 @@ def every_statement(loading: Loading) -> None:
             loading.survive(f"{number:>2} {request}", Fault(at(statement="."), effect, skip=number))
 
 
-LOST: tuple[Effect, ...] = (Drop(after=True), Truncate(keep=10), Answer(503, after=True), Twice())
-
-
 def print_table(capsys: pytest.CaptureFixture[str], way: str, loading: Loading) -> None:
     with capsys.disabled():
         print(f"\n{way}\n{loading.told()}")  # noqa: T201  (the table of outcomes is what one wants to see)
 
 
-@pytest.mark.parametrize("way", ["volume", "MERGE"])
-def test_what_was_done_and_its_answer_lost_is_not_done_twice(start: Start, way: str) -> None:
-    every_fault(start(*WAYS[way]), LOST)
+@of_every_way
+def test_what_was_done_and_its_answer_lost_is_not_done_twice(loading: Loading) -> None:
+    every_fault(loading, (Drop(after=True),))
 
 
-@pytest.mark.parametrize("effect", [LOST[0], pytest.param(LOST[2], marks=pytest.mark.long)], ids=str)
-def test_without_lineage_columns_nothing_is_done_twice_either(start: Start, effect: Effect) -> None:
-    every_fault(start(*WAYS["MERGE without lineage"]), (effect,))
+@of_every_way
+def test_a_token_that_oauth_lent_is_replaced_when_it_expires_at_any_request(loading: Loading) -> None:
+    every_fault(loading, (ExpireToken(),))
+    assert {told for of_effects in loading.outcomes.values() for told in of_effects.values()} == {"unnoticed"}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", ["volume", "MERGE"])
+@of_every_way
 def test_after_every_fault_at_every_statement_all_rows_are_there_once(
-    start: Start, way: str, capsys: pytest.CaptureFixture[str]
+    loading: Loading, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loading = start(*WAYS[way])
     every_statement(loading)
     print_table(capsys, way, loading)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", ["volume", "MERGE"])
+@of_every_way
 def test_after_every_fault_at_every_request_all_rows_are_there_once(
-    start: Start, way: str, capsys: pytest.CaptureFixture[str]
+    loading: Loading, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loading = start(*WAYS[way])
-    every_fault(loading, tuple(effect for effect in ANYWHERE if effect not in LOST))
+    every_fault(loading, ANYWHERE)
     print_table(capsys, way, loading)

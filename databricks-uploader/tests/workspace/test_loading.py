@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.edge import IDENTITY, EdgeNode
 from tests.support.fakes import FakeClock
-from tests.support.warehouse import Options, SlowStart, Warehouse
-from tests.support.warehouse.faults import Drop, ExpireToken, Fault, Place, at
-from tests.support.workspace import Edge
+from tests.support.warehouse import Options, SlowStart, Warehouse, errors
+from tests.support.warehouse.faults import Drop, Fail, Fault, at
+from tests.support.workspace import Edge, see_idle_cost_nothing
 from tests.support.writer import Writer
 
 from databricks_uploader.destinations.databricks.authentication import ClientCredentials, GivenToken
@@ -79,17 +79,24 @@ Make = Callable[..., Node]
 
 
 @pytest.fixture
-def make(tmp_path: Path, writer: Writer, warehouse: Warehouse) -> Make:
+def make(tmp_path: Path, writer: Writer, warehouse: Warehouse) -> Iterator[Make]:
+    nodes: list[Node] = []
+
     def made(*, volume: bool = True, lineage: bool | None = True, of: Warehouse | None = None, **more: Any) -> Node:  # noqa: ANN401
         edge = Edge(of or warehouse, clock=FakeClock(), **more)
         if lineage is not None:
             edge.create_table(lineage=lineage, columns=COLUMNS, name="raw_t")
         key = () if lineage else ("id",)
-        return Node(
+        node = Node(
             tmp_path, writer, edge, lambda: edge.by_volume(IDENTITY) if volume else edge.by_merge(IDENTITY, key)
         )
+        if of is None:  # another one is gone by the end
+            nodes.append(node)
+        return node
 
-    return made
+    yield made
+    for node in nodes:
+        see_idle_cost_nothing(warehouse, node.node.upload)
 
 
 # ---------------------------------------------------------------------- what is asked
@@ -110,26 +117,6 @@ def test_files_are_staged_before_the_warehouse_is_woken_and_one_statement_loads_
     assert [r.statement.split()[0] for r in asked if r.statement] == ["DESCRIBE", "SELECT", "COPY"]
     assert asked[-2].rpc == "CloseSession" or asked[-1].rpc == "CloseSession"
     assert node.equal()
-
-
-@pytest.mark.parametrize("volume", [True, False])
-def test_nothing_new_costs_no_request_and_no_second_of_the_warehouse(
-    make: Make, warehouse: Warehouse, *, volume: bool
-) -> None:
-    node = make(volume=volume)
-    node.load()
-    requests, awake = len(warehouse.requests), warehouse.meter.awake_s
-    for _ in range(3):
-        node.node.upload()
-    assert (len(warehouse.requests), warehouse.meter.awake_s) == (requests, awake)
-
-
-def test_every_request_says_who_we_are_and_none_is_for_telemetry(make: Make, warehouse: Warehouse) -> None:
-    before = len(warehouse.requests)
-    make().load()
-    asked = warehouse.requests[before:]
-    assert all("databricks-uploader/0" in request.user_agent for request in asked)
-    assert not [r for r in asked if "telemetry" in r.path or "feature-flags" in r.path]
 
 
 def test_by_merge_nothing_is_staged_and_no_row_is_changed(make: Make, warehouse: Warehouse) -> None:
@@ -245,22 +232,6 @@ def test_a_token_that_nobody_knows_is_a_fault_of_the_settings_and_not_shown(make
 
 
 @pytest.mark.parametrize("volume", [True, False])
-@pytest.mark.parametrize("request_number", range(6))
-def test_a_token_that_oauth_lent_is_replaced_when_it_expires_at_any_request(
-    make: Make, warehouse: Warehouse, request_number: int, *, volume: bool
-) -> None:
-    given = warehouse.service_principal("edge")
-    credential = ClientCredentials(Https(Edge(warehouse).host), given.client_id, Secret(given.client_secret))
-    node = make(volume=volume, credential=credential)
-    for rights, on in node.edge.rights("raw_t"):
-        warehouse.grant(rights, on, to="edge")
-    node.load()
-    warehouse.faults.script(Fault(Place(), ExpireToken(), skip=request_number))
-    node.load()
-    assert node.equal()
-
-
-@pytest.mark.parametrize("volume", [True, False])
 def test_a_token_file_that_is_gone_is_told_as_that(make: Make, tmp_path: Path, *, volume: bool) -> None:
     node = make(volume=volume, credential=GivenToken(lambda: TokenFile(tmp_path / "gone").token()))
     node.add()
@@ -335,6 +306,17 @@ def test_a_statement_that_cannot_be_asked_for_is_cancelled_before_it_is_sent_aga
     assert "CancelOperation" in [request.rpc for request in warehouse.requests[before:]]
     node.node.upload()
     assert node.equal()
+
+
+def test_a_statement_that_has_failed_is_not_asked_for_again(make: Make, warehouse: Warehouse) -> None:
+    node = make()
+    node.load()
+    before = len(warehouse.requests)
+    warehouse.faults.script(Fault(at(statement="^COPY"), Fail(errors.COPY_CONFLICT)))
+    node.add()
+    with pytest.raises(TransientError, match="another writer was faster"):
+        node.node.upload()
+    assert [request.rpc for request in warehouse.requests[before:]].count("GetOperationStatus") == 1
 
 
 def test_who_signed_the_certificate_must_be_known(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """Steps on the way into a workspace, by both ways of loading; what can't be held there is refused beforehand."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support import databases, program
 from tests.support.program import Result
+from tests.support.real import RealWorkspace
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import READINGS, Edge
 
@@ -14,8 +17,10 @@ MASKED = READINGS.replace("id BIGINT", "id STRING")
 
 
 @pytest.fixture
-def edge(warehouse: Warehouse) -> Edge:
-    return Edge(warehouse)
+def edge(workspace: Warehouse | RealWorkspace) -> Iterator[Edge]:
+    edge = Edge(workspace, catalog=os.environ.get("DATABRICKS_CATALOG", "main"))
+    yield edge
+    edge.drop()
 
 
 def upload(folder: Path, edge: Edge, *, volume: bool) -> Result:

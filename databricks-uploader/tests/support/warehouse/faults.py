@@ -198,6 +198,12 @@ class Faults:
             self._held.append(held)
         return held
 
+    @property
+    def holds(self) -> bool:
+        """Whether a statement is held."""
+        with self._lock:
+            return bool(self._held)
+
     def release(self) -> None:
         """Let every statement that is held be executed."""
         with self._lock:

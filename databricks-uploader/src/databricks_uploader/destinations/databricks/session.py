@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import urllib3
 from databricks.sql.client import Connection, Cursor
 from databricks.sql.exc import Error as ConnectorError
-from databricks.sql.exc import MaxRetryDurationError
+from databricks.sql.exc import MaxRetryDurationError, ServerOperationError
 
 from databricks import sql
 from databricks_uploader.destinations.databricks.authentication import Credential, bearer
@@ -133,7 +133,8 @@ class Session:
             try:
                 return str(cursor.get_query_state().name)
             except _LIBRARY_ERRORS as error:
-                if not self._may_be_asked_again(_ours("", error)):
+                # What has failed stays failed; whether it goes on is asked again where only the answer was lost.
+                if isinstance(error, ServerOperationError) or not self._may_be_asked_again(_ours("", error)):
                     raise
             self._clock.wait(pause_s)
         try:
@@ -145,8 +146,18 @@ class Session:
     def _may_be_asked_again(self, error: UploaderError) -> bool:
         """Tell whether the statement may go on all the same, its session and we being who we are."""
         if isinstance(error, TokenRefusedError):
-            return self._credential.refused()
+            return self._has_another_token()
         return isinstance(error, TransientError) and not isinstance(error, SessionGoneError)
+
+    def _has_another_token(self) -> bool:
+        """Tell whether a token may be had in place of one that was refused; then the next request asks for it."""
+        if not self._credential.refused():
+            return False
+        if self._connection is not None:
+            # The connector keeps the first token of a connection for an hour, whatever we would give it for a request.
+            kept: Any = self._connection.session.auth_provider
+            kept._cached_token = None  # noqa: SLF001
+        return True
 
     def _cancel(self, cursor: Cursor) -> None:
         """Cancel the statement and see it ended, as far as the workspace answers: it will be sent again."""
@@ -164,7 +175,7 @@ class Session:
                 self._connection = sql.connect(
                     server_hostname=host.name,
                     http_path=self._workspace.http_path.path,
-                    credentials_provider=lambda: lambda: bearer(self._credential),  # asked for every request
+                    credentials_provider=lambda: lambda: bearer(self._credential),
                     user_agent_entry=AGENT,
                     **_NEVER_AGAIN,
                     **more,
@@ -177,7 +188,7 @@ class Session:
             yield
         except _LIBRARY_ERRORS as error:
             ours = _ours(doing, error)
-            if isinstance(ours, TokenRefusedError) and self._credential.refused():
+            if isinstance(ours, TokenRefusedError) and self._has_another_token():
                 raise SessionGoneError(str(ours), hint=ours.hint) from error
             raise ours from error
 
