@@ -71,5 +71,6 @@ def wait_until_open(process: "subprocess.Popen[str]", path: Path) -> None:
 
 
 def plain_environment() -> Mapping[str, str]:
-    """Return this process's environment without any setting."""
-    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    """Return this process's environment without any setting; bytecode is kept, as it is on a node."""
+    without = {*VARIABLES, "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in without}
