@@ -181,6 +181,7 @@ def print_table(capsys: pytest.CaptureFixture[str], way: str, loading: Loading) 
         print(f"\n{way}\n{loading.told()}")  # noqa: T201  (the table of outcomes is what one wants to see)
 
 
+@pytest.mark.long
 @of_every_way
 def test_what_was_done_and_its_answer_lost_is_not_done_twice(loading: Loading) -> None:
     every_fault(loading, (Drop(after=True),))
