@@ -7,6 +7,9 @@ import pytest
 from tests.support import databases, program, tables
 
 MB = 1 << 20
+PROMISED_MB, FLOOR_MB = 150, 90
+"""The promise counts on a program of 90 MB without rows. Of its libraries the kernel maps 30 MB more where they were
+just installed (the same imports, 90 and 123 MB), which is not ours: so what rows add to the floor is measured."""
 MEASURED = (
     sys.executable,
     "-c",
@@ -41,6 +44,8 @@ def test_wide_rows_keep_the_promise(
     tmp_path: Path, key: str, size: int, rows: int, values: tuple[str, str, str], arrive: int
 ) -> None:
     declared, value, other = values
+    databases.execute(tmp_path / "one.db", "CREATE TABLE t (v)", "INSERT INTO t VALUES (1)")
+    floor = peak_mb(tmp_path / "one.db", tmp_path / "one")
     path = tmp_path / "a.db"
     databases.execute(
         path,
@@ -48,8 +53,14 @@ def test_wide_rows_keep_the_promise(
         f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t "
         f"SELECT strftime('%Y-%m-%dT%H:%M:%SZ', i, 'unixepoch'), {value.format(size=size)}, {other} FROM n",
     )
-    done = program.run("--sqlite", path, "--delta-path", tmp_path / "lake", "--state-dir", tmp_path / "state",
+    peak = peak_mb(path, tmp_path)
+    assert len(tables.rows(tmp_path / "lake" / "raw_t", "_row")) == arrive
+    assert peak <= floor + PROMISED_MB - FLOOR_MB + 4 * size / MB
+
+
+def peak_mb(database: Path, folder: Path) -> float:
+    """Upload a database, and return the program's peak of memory."""
+    done = program.run("--sqlite", database, "--delta-path", folder / "lake", "--state-dir", folder / "state",
                        "--once", "--node-id", "n", prefix=MEASURED)  # fmt: skip
     assert done.exit_code == 0, done.errors
-    assert len(tables.rows(tmp_path / "lake" / "raw_t", "_row")) == arrive
-    assert int(done.output.splitlines()[-1]) / 1024 <= 150 + 4 * size / MB
+    return int(done.output.splitlines()[-1]) / 1024
