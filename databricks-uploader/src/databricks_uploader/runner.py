@@ -173,9 +173,8 @@ def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:
     used = ports.state.waiting_bytes(pipeline.identity)
-    needed = pipeline.limits.span_bytes * (
-        2 if pipeline.steps or pipeline.aggregate else 1
-    )  # as read, and as steps leave it
+    files = 2 if pipeline.steps or pipeline.aggregate else 1  # as read, and as steps leave it
+    needed = files * pipeline.limits.span_bytes
     return used == 0 or used + needed <= pipeline.limits.spool_bytes
 
 
