@@ -8,7 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from databricks_uploader import events
 from databricks_uploader.clock import stopped_by_signals
@@ -37,12 +37,16 @@ from databricks_uploader.state.machine import host_name, this_machine
 from databricks_uploader.state.store import Store
 from databricks_uploader.take_back import take_back
 
+if TYPE_CHECKING:
+    from databricks_uploader.source.tape import Tape
+
 
 class Held:
-    """The state directory, locked and opened once for all pipelines, when the first of them asks for it."""
+    """What pipelines share: the state directory, locked and opened when the first of them asks for it, and reads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tape: "Tape | None" = None) -> None:
         self.folder = folder
+        self.tape = tape
         self._stack = ExitStack()
         self._store: Store | None = None
 
@@ -73,7 +77,12 @@ def opened(
 
     store = held.store()
     source = SqliteSource(
-        settings.sqlite, tell, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
+        settings.sqlite,
+        tell,
+        settings.sqlite_table_name,
+        settings.timestamp_col,
+        settings.source_timezone,
+        tape=held.tape,
     )
     table = source.table()
     node = bind(store, held.folder, settings)
@@ -145,8 +154,12 @@ def _on_new_column(settings: Settings, plan: Plan) -> Literal["add", "withhold",
 
 
 def _limits(settings: Settings) -> Limits:
-    """Return what one pipeline may hold: its share of the spool, so that one that can't load leaves room to others."""
-    share = settings.spool_max_bytes // len(settings.plans)
+    """Return what one pipeline may hold: its share of the spool, so that one that can't load leaves room to others.
+
+    Several have one more share for the rows that are read for all of them.
+    """
+    plans = len(settings.plans)
+    share = settings.spool_max_bytes // (plans if plans == 1 else plans + 1)
     delay_s = settings.max_delay or (3_600.0 if settings.min_rows else 0.0)
     return Limits(
         span_bytes=min(64 << 20, share),
@@ -205,18 +218,25 @@ _ORDERS: Mapping[str, Literal["auto", "rowid", "time"]] = {"auto": "auto", "rowi
 
 def upload(settings: Settings) -> int:
     """Upload as the settings say; return the exit code."""
+    from databricks_uploader.source.tape import Tape  # noqa: PLC0415
+    from databricks_uploader.spool.folder import WORK  # noqa: PLC0415
+
     log.configure(settings.log_level)
     folder = state_folder.locate(settings.state_dir, log.tell)
     state_folder.make(folder)
-    pace = Pace(settings.once, settings.interval, settings.retry_for)
-    with stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock, Held(folder) as held:
-        return run(openings(settings, held, clock), clock, log.tell, pace, random.random)
+    pace, tape = Pace(settings.once, settings.interval, settings.retry_for), Tape(folder / WORK)
+    with (
+        stopped_by_signals(TransientError.exit_code if settings.once else 0) as clock,
+        Held(folder, tape if len(settings.plans) > 1 else None) as held,
+    ):
+        return run(openings(settings, held, clock), clock, log.tell, pace, random.random, tape.forget)
 
 
 def openings(settings: Settings, held: Held, clock: Clock) -> Sequence[Opening]:
-    """Return how the pipelines of the settings are begun."""
+    """Return how the pipelines of the settings are begun: secure ones last, as others read all that those do."""
     return [
-        Opening(partial(opened, settings, plan, held, clock, log.tell), discreet=plan.secure) for plan in settings.plans
+        Opening(partial(opened, settings, plan, held, clock, log.tell), discreet=plan.secure)
+        for plan in sorted(settings.plans, key=lambda plan: plan.secure)
     ]
 
 

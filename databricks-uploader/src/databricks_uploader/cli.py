@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from databricks_uploader.commands import preview as preview_command
 from databricks_uploader.commands import quarantine as quarantine_commands
 from databricks_uploader.commands import show_config as shown_config
 from databricks_uploader.commands import state as state_commands
-from databricks_uploader.errors import UploaderError
+from databricks_uploader.errors import EXIT_BUG, UploaderError
 from databricks_uploader.events import Event, Notice
 from databricks_uploader.flags import Program, options, with_typed
 from databricks_uploader.model.secret import masked
@@ -211,6 +212,13 @@ def main() -> None:
         ending = "\n" if "\n" in str(error) else " — "
         click.echo(f"{_NAME}: {error}{ending}{error.hint}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001  (no traceback reaches a person; its message might hold a value of a row)
+        *_, where = traceback.extract_tb(error.__traceback__)
+        place = f"{type(error).__name__} in line {where.lineno} of {Path(where.filename).name}"
+        click.echo(
+            f"{_NAME}: this is a bug of the uploader (exit code {EXIT_BUG}): {place}; please report it", err=True
+        )
+        sys.exit(EXIT_BUG)
 
 
 def _resolved(sources: Sources) -> Resolved:

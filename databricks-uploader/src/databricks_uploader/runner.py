@@ -1,6 +1,6 @@
 """The loop: fill, flush, wait; and what an error means for the next try."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 
@@ -58,17 +58,26 @@ class Opening:
     discreet: bool = False
 
 
-def run(openings: Sequence[Opening], clock: Clock, tell: Tell, pace: Pace, jitter: Callable[[], float]) -> int:
+def run(
+    openings: Sequence[Opening],
+    clock: Clock,
+    tell: Tell,
+    pace: Pace,
+    jitter: Callable[[], float],
+    after_each: Callable[[], None] = lambda: None,
+) -> int:
     """Upload once, or until it is time to stop; return the exit code of design.md's table of errors.
 
-    The pipelines take turns. Each has its own pace: one that fails holds back no other.
+    The pipelines take turns, a span each; `after_each` round something is done. Each has its own pace: one that fails
+    holds back no other, and is in step with them again once it doesn't.
     """
     with ExitStack() as stack:
         runs = [_Run(opening, stack, tell, pace, jitter) for opening in openings]
         while True:
-            for one in [one for one in runs if one.again_s == 0]:
-                if not one.turn() and pace.once:
-                    return TransientError.exit_code
+            _in_turns([one.turns() for one in runs if one.again_s == 0], after_each)
+            if pace.once and any(one.stopped for one in runs):
+                return TransientError.exit_code
+            _in_step(runs)
             left = [one.again_s for one in runs if one.again_s is not None]
             if pace.once and not left:
                 return _gravest(runs, tell)
@@ -77,6 +86,26 @@ def run(openings: Sequence[Opening], clock: Clock, tell: Tell, pace: Pace, jitte
                 return TransientError.exit_code if pace.once else 0
             for one in runs:
                 one.again_s = None if one.again_s is None or wait_s is None else one.again_s - wait_s
+
+
+def _in_turns(turns: Iterable[Generator[None]], after_each: Callable[[], None]) -> None:
+    """Take the turns of some pipelines, one of each after the other, until none has another."""
+    with ExitStack() as stack:
+        left = [stack.enter_context(closing(one)) for one in turns]
+        while left:
+            left = [one for one in left if next(one, _OVER) is not _OVER]
+            after_each()
+
+
+_OVER = object()
+
+
+def _in_step(runs: Sequence["_Run"]) -> None:
+    """Let all pipelines that go well have their next turns together, so that one read may serve them."""
+    well = [one for one in runs if one.goes_well and one.again_s is not None]
+    beat = min((one.again_s for one in well if one.again_s is not None), default=None)
+    for one in well:
+        one.again_s = beat
 
 
 def _gravest(runs: Sequence["_Run"], tell: Tell) -> int:
@@ -110,24 +139,31 @@ class _Run:
     """When its next turn is; None: never."""
     code: int = 0
     rows: int = 0
+    stopped: bool = False
+    """Whether its turns ended since it was time to stop."""
     _failures: int = 0
     _waited_s: float = 0.0
     _opened: tuple[Pipeline, Ports] | None = None
 
-    def turn(self) -> bool:
-        """Upload all there is; False when it is time to stop before that is done."""
+    @property
+    def goes_well(self) -> bool:
+        """Whether the last turns did not fail."""
+        return self._failures == 0
+
+    def turns(self) -> Generator[None]:
+        """Upload all there is, a span in each turn."""
         try:
             self._opened = self._opened or self.stack.enter_context(self.opening.open())
-            rows = cycle(*self._opened, self._tell)
+            rows = yield from cycle(*self._opened, self._tell)
         except Exception as error:  # noqa: BLE001  (the one place where an error ends its journey)
             self._failed(error)
-            return True
+            return
         self._failures, self._waited_s, self.code = 0, 0.0, 0
+        self.stopped = rows is None
         self.rows += rows or 0
         if self.pace.once:
             tell_open(*self._opened, self._tell)
         self.again_s = None if self.pace.once else self.pace.interval_s
-        return rows is not None
 
     def _failed(self, error: Exception) -> None:
         self.again_s = self.pace.after(error, self._failures, self._waited_s, self.jitter())
@@ -139,36 +175,41 @@ class _Run:
         self.tell_all(Discreet(event) if self.opening.discreet else event)
 
 
-def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
-    """Upload all there is, and return how many rows; None when it is time to stop before that is done.
+Cycle = Generator[None, None, int | None]
+
+
+def cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> Cycle:
+    """Upload all there is, a span after the other; return how many rows, None when it was time to stop before.
 
     Where a source can't be read any further, what was claimed before is loaded all the same.
     """
     take_back(pipeline, ports, tell)
     with closing(ports.destination):  # a connection that stays open would cost while nothing is due
-        return _cycle(pipeline, ports, tell)
+        return (yield from _cycle(pipeline, ports, tell))
 
 
-def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> int | None:
-    caught_up, rows, fault = False, 0, None
-    while not caught_up:
-        continued = False
-        while not caught_up and _has_room(pipeline, ports):
-            if ports.clock.wait(0):
-                return None
-            try:
-                caught_up = not _fill(pipeline, ports, tell, continued=continued)
-            except (ConfigError, PermanentError, TransientError) as error:
-                caught_up, fault = True, error
-            continued = True
-        while loaded := _flush(pipeline, ports, at_once=not caught_up):  # there is no room to wait any longer
-            tell(loaded)
-            rows += loaded.rows
-            if ports.clock.wait(0):
-                return None
-    if fault is not None:
-        raise fault
-    return rows
+def _cycle(pipeline: Pipeline, ports: Ports, tell: Tell) -> Cycle:
+    caught_up, continued, rows, fault = False, False, 0, None
+    while True:
+        if caught_up or not _has_room(pipeline, ports):
+            while loaded := _flush(pipeline, ports, at_once=not caught_up):  # there is no room to wait any longer
+                tell(loaded)
+                rows += loaded.rows
+                if ports.clock.wait(0):
+                    return None
+            if fault is not None:
+                raise fault
+            if caught_up:
+                return rows
+            continued = False
+        if ports.clock.wait(0):
+            return None
+        try:
+            caught_up = not _fill(pipeline, ports, tell, continued=continued)
+        except (ConfigError, PermanentError, TransientError) as error:
+            caught_up, fault = True, error
+        continued = True
+        yield
 
 
 def _has_room(pipeline: Pipeline, ports: Ports) -> bool:

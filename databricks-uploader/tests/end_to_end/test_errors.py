@@ -5,6 +5,8 @@ import os
 import pwd
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -276,3 +278,19 @@ def test_a_damaged_table_is_told_without_a_backtrace(folder: Path) -> None:
     result = upload(folder, "--log-level", "error")
     assert result.exit_code == 1
     assert len(result.errors.splitlines()) == 1
+
+
+def test_a_bug_outside_of_the_loop_is_one_line_without_a_value() -> None:
+    broken = (
+        "from databricks_uploader import cli\n"
+        "@cli.program.command()\n"
+        "def broken():\n"
+        "    raise ValueError('a value of a row')\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", broken, "broken"], capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert done.stderr == (
+        "databricks-uploader: this is a bug of the uploader (exit code 70): ValueError in line 4 of <string>; "
+        "please report it\n"
+    )

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from tests.support.cycles import whole_cycle
 from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
@@ -24,7 +25,6 @@ from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.model.steps import Step, is_secure
 from databricks_uploader.ports import Destination, Page, Ports, Reading, TimedPage
-from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
@@ -196,7 +196,7 @@ class EdgeNode:
         try:
             with self.started() as (pipeline, ports):
                 found = replace(ports, source=Interrupted(ports.source, meanwhile))
-                cycle(pipeline, found if cut is None else cut.ports(found), events.append)
+                whole_cycle(pipeline, found if cut is None else cut.ports(found), events.append)
         finally:
             self.events += events
         return [event for event in events if isinstance(event, Told)]

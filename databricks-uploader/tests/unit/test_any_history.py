@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from tests.support.cycles import whole_cycle
 from tests.support.edge import EdgeNode
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import StateError
-from databricks_uploader.runner import cycle
 
 KINDS = {
     "autoincrement": "id INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -188,7 +188,7 @@ class History(RuleBasedStateMachine):
         with self.node.started() as (pipeline, ports):
             dying = replace(ports, **{name: Dying(getattr(ports, name), call, after)})
             with suppress(PowerCutError, StateError):
-                cycle(pipeline, dying, lambda _: None)
+                whole_cycle(pipeline, dying, lambda _: None)
         self.upload()
 
     def upload(self) -> None:
@@ -197,7 +197,7 @@ class History(RuleBasedStateMachine):
         self._note()
         with self.node.started() as (pipeline, ports):
             try:
-                cycle(pipeline, ports, lambda _: None)
+                whole_cycle(pipeline, ports, lambda _: None)
             except StateError:
                 assert self.kind == "implicit rowid"
                 assert self.vacuumed

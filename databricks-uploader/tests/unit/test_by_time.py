@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.cycles import whole_cycle
 from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
@@ -19,7 +20,6 @@ from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.ports import Ports
-from databricks_uploader.runner import cycle
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
@@ -59,7 +59,7 @@ class Node:
     def upload(self) -> list[Any]:
         """Upload what there is, and return the values of all rows in the target table."""
         with self.opened() as (pipeline, ports):
-            cycle(pipeline, ports, lambda _: None)
+            whole_cycle(pipeline, ports, lambda _: None)
         return sorted(row["v"] for row in self.target.rows())
 
     def quarantined(self) -> list[QuarantinedRow]:

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from arro3.core import Array, DataType
 from tests.support import databases
+from tests.support.cycles import whole_cycle
 from tests.support.edge import EdgeNode
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import UploaderError
 from databricks_uploader.events import Event
 from databricks_uploader.model.pipeline import Limits
-from databricks_uploader.runner import cycle
 from databricks_uploader.source.order import in_order, within
 from databricks_uploader.source.pages import PageSize
 
@@ -135,7 +135,7 @@ def test_of_a_damaged_page_no_row_comes_twice_in_the_order_of_times(tmp_path: Pa
         assert len(claims) < 40
 
     with node.started() as (pipeline, ports), suppress(UploaderError):
-        cycle(pipeline, ports, tell)
+        whole_cycle(pipeline, ports, tell)
     assert len(node.loaded("v")) == len(set(node.loaded("v")))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.cycles import whole_cycle
 from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
@@ -15,7 +16,6 @@ from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.ports import Ports, Reading, TimedPage
-from databricks_uploader.runner import cycle
 from databricks_uploader.source.signature import signature
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
@@ -68,7 +68,7 @@ def test_a_cycle_asks_the_database_nothing_until_something_is_committed(tmp_path
 
         def asked_by_a_cycle() -> int:
             before = source.asked
-            cycle(Pipeline(identity), ports, lambda _: None)
+            whole_cycle(Pipeline(identity), ports, lambda _: None)
             return source.asked - before
 
         asked_by_a_cycle()

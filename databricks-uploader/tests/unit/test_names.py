@@ -9,6 +9,7 @@ from deltalake import DeltaTable, QueryBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import tables
+from tests.support.cycles import whole_cycle
 from tests.support.fakes import FakeClock
 
 from databricks_uploader.destinations.delta import DeltaDestination
@@ -17,7 +18,6 @@ from databricks_uploader.model.claim import Identity
 from databricks_uploader.model.naming import source_name, target_names
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.ports import Ports
-from databricks_uploader.runner import cycle
 from databricks_uploader.source.connection import quoted
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
@@ -47,7 +47,7 @@ def uploaded(path: Path, folder: Path) -> list[Event]:
     with Store.open(folder / "state") as store:
         source, target = SqliteSource(path, told.append), DeltaDestination(folder / "lake", IDENTITY)
         ports = Ports(source, target, FolderSpool(folder / "state" / "spool"), store, FakeClock())
-        cycle(Pipeline(IDENTITY), ports, told.append)
+        whole_cycle(Pipeline(IDENTITY), ports, told.append)
     return told
 
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.cycles import whole_cycle
 from tests.support.fakes import READINGS, FakeClock, MemoryDestination, MemorySource, MemoryTable
 
 from databricks_uploader.errors import PermanentError, StateError, TransientError
@@ -22,7 +23,6 @@ from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import TableSchema, TargetTable
 from databricks_uploader.ports import Ports, Reading
-from databricks_uploader.runner import cycle
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state.store import Store
 
@@ -42,7 +42,7 @@ class Node:
         self.ports = Ports(self.source, destination, FolderSpool(folder / "spool"), store, FakeClock())
 
     def upload(self) -> int | None:
-        return cycle(self.pipeline, self.ports, self.events.append)
+        return whole_cycle(self.pipeline, self.ports, self.events.append)
 
     def ids(self) -> list[int]:
         return sorted(row["id"] for row in self.table.rows())

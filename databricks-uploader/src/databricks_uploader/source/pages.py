@@ -8,17 +8,18 @@ from time import monotonic
 
 from arro3.compute import max as largest
 from arro3.compute import min as smallest
-from arro3.core import Array
+from arro3.core import Array, RecordBatch
 
 from databricks_uploader.errors import TransientError
 from databricks_uploader.model.gaps import LOWEST, Range, absent
-from databricks_uploader.model.witness import Values
+from databricks_uploader.model.witness import MOST_DENSE, Values
 from databricks_uploader.ports import Look, Page, Reading
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.connection import Connection
 from databricks_uploader.source.diagnosis import damaged
 from databricks_uploader.source.order import in_order
 from databricks_uploader.source.rows import Raw, Rows, SortedOut, only, size_of
+from databricks_uploader.source.tape import NO_ROWS, Asked, Recording, Tape
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,17 @@ class Reader:
     rows: Rows
     size: PageSize
     care: Care
+    tape: Tape | None = None
+    """Has what other pipelines read."""
 
     def reading(self, after: int | None, witnesses: Sequence[int], gaps: Sequence[Range]) -> Reading:
         """Look at the table, and read late rows, or else those after a rowid, in the same transaction."""
+        asked = Asked.of(self.rows, after)
+        kept = None if self.tape is None else self.tape.kept(asked)
+        if kept is not None:
+            same = self.rows.connection.consistent(partial(self._look_at, kept, witnesses, gaps))
+            if same is not None:
+                return Reading(same, self._played(kept, asked))
 
         def both() -> tuple[Look, _Read | None]:
             look = self._look(witnesses, gaps)
@@ -99,7 +108,8 @@ class Reader:
         if look.late:
             return Reading(look, iter([self._page(read, sorted_out)]))
         page = self._following_page(after, read, sorted_out)
-        return Reading(look, chain([page], self._rest(page)))
+        pages = chain([page], self._rest(page))
+        return Reading(look, pages if self.tape is None else _recorded(pages, self.tape.recording(asked)))
 
     def within(self, ranges: Sequence[Range], known: tuple[int, Values] | None) -> Iterator[Page]:
         """Yield the rows of ranges of rowids. Raises TransientError once row `known` is not as it was."""
@@ -148,6 +158,24 @@ class Reader:
             sizes = dict(connection.rows(plan.sizes(plan.named(late), plan.key)))
             late = late[: self.size.fitting([sizes[key] for key in late])]
         return Look(self._found(witnesses), oldest, counter, schema_version, tuple(late))
+
+    def _look_at(self, kept: Recording, witnesses: Sequence[int], gaps: Sequence[Range]) -> Look | None:
+        """Look at the table; None where the rows that were kept are not those to be claimed next."""
+        look = self._look(witnesses, gaps)
+        ((newest, values),) = kept.pages[-1].tail(1)
+        still = plans.still(self.rows.table, self.rows.told_by, newest, values)
+        ((same,),) = self.rows.connection.rows(f"SELECT {still}")
+        return look if same and not look.late else None
+
+    def _played(self, kept: Recording, asked: Asked) -> Iterator[Page]:
+        for page, sorted_out, _ in kept.played(asked):
+            yield replace(
+                page,
+                columns=sorted_out.columns,
+                newest=self.rows.newest(sorted_out.columns),
+                altered=sorted_out.altered,
+                quarantined=sorted_out.quarantined,
+            )
 
     def _late(self, keys: Sequence[int]) -> _Read:
         return _Read(self.rows.read(self.rows.plan.named(keys), len(keys)), keys[-1], last=False)
@@ -216,6 +244,28 @@ class Reader:
             quarantined=sorted_out.quarantined,
             units=dict(self.rows.units),
         )
+
+
+def _recorded(pages: Iterator[Page], recording: Recording) -> Iterator[Page]:
+    """Yield pages as they are read. Of what is kept only the newest rows, and those of the first page, tell all.
+
+    A tail keeps its page in memory; these are enough of which witnesses are made.
+    """
+    telling = 1
+    kept = recording.pages
+    for page in pages:
+        rows = SortedOut(RecordBatch.from_arrow(page.columns), page.altered, page.quarantined)
+        recording.add(replace(page, columns=NO_ROWS), rows)
+        while sum(later.rows for later in kept[telling + 1 :]) >= MOST_DENSE:
+            kept[telling] = replace(kept[telling], tail=partial(_of_last_row, kept[telling].tail(1)))
+            telling += 1
+        yield page
+
+
+def _of_last_row(last: Sequence[tuple[int, Values]], rows: int) -> Sequence[tuple[int, Values]]:
+    if rows != 1:
+        raise RuntimeError("a pipeline ends a span where the one that read it did not")
+    return last
 
 
 def witness_values(connection: Connection, select: str, *, at_most: int) -> Iterator[tuple[int, Values]]:

@@ -109,8 +109,7 @@ class Rows:
 
     def newest(self, typed: RecordBatch) -> datetime | None:
         """Return the latest time of the rows."""
-        names = [pair.target.name for pair in self.pairs]
-        return _newest(typed.column(self.timestamp_column)) if self.timestamp_column in names else None
+        return newest(typed, self.timestamp_column)
 
     def telling(self, raw: Raw) -> Callable[[int, int], Sequence[Values]]:
         """Return what gives the witness values of some of the rows: from one index to before another."""
@@ -279,8 +278,9 @@ def _by_itself(column: Array) -> Array:
     return column if column.nbytes > _SMALL else take(column, _indices(range(len(column))))
 
 
-def _newest(column: Array) -> datetime | None:
-    """Return the latest time, None where there is none."""
-    if column.null_count == len(column):
+def newest(typed: RecordBatch, timestamp_column: str | None) -> datetime | None:
+    """Return the latest time in a column; None where there is no such column, or no time."""
+    column = typed.column(timestamp_column) if timestamp_column in typed.schema.names else None
+    if column is None or column.null_count == len(column):
         return None
     return _EPOCH + timedelta(microseconds=largest(column.cast(DataType.int64())).as_py())

@@ -32,6 +32,7 @@ from databricks_uploader.source.by_time import Sweep
 from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
 from databricks_uploader.source.rows import Rows, values_of
 from databricks_uploader.source.signature import Signature, signature
+from databricks_uploader.source.tape import Tape
 from databricks_uploader.source.typed import UTC
 
 _SAMPLE_ROWS = 100
@@ -50,6 +51,8 @@ class SqliteSource:
     zone: str = UTC
     """Of times without one: its name in the IANA database."""
     page_size: pages.PageSize = field(default_factory=pages.PageSize)
+    tape: Tape | None = None
+    """Has what other pipelines read of the database in this round."""
     _care: pages.Care = field(default_factory=pages.Care, init=False)
     _asked: Signature | None = field(default=None, init=False)
     _read: Signature | None = field(default=None, init=False)
@@ -161,7 +164,7 @@ class SqliteSource:
         """Look at the table and read what is to be claimed next over one connection."""
         with connect(self.path, self.tell) as connection:
             rows = self._rows(connection, table, columns, position, position.witness_columns)
-            yield pages.Reader(rows, self.page_size, self._care).reading(
+            yield pages.Reader(rows, self.page_size, self._care, self.tape).reading(
                 position.cursor, witnesses, position.gaps.ranges
             )
 
