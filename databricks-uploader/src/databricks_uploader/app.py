@@ -242,11 +242,6 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     def untold(_event: events.Event) -> None:
         """Tell nothing: what is printed is the preview."""
 
-    if plan.aggregate is not None:
-        raise ConfigError(
-            "windows can't be previewed in this version: they are computed once they are closed",
-            hint="preview the same settings without aggregating",
-        )
     source = SqliteSource(
         settings.sqlite, untold, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
     )
@@ -256,7 +251,7 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     (folder / "spool").mkdir()
     with Store.open(folder) as store, closing(destination):
         ports = Ports(source, destination, FolderSpool(folder / "spool", steps), store, clock, steps)
-        pipeline = Pipeline(identity, steps=plan.steps, key=settings.hash_key)
+        pipeline = Pipeline(identity, steps=plan.steps, aggregate=plan.aggregate, key=settings.hash_key)
         return previewed(pipeline, plan.name, where, ports, folder / "spool")
 
 

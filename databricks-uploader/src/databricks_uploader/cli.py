@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -122,7 +123,9 @@ def preview(context: click.Context, /, *, as_json: bool, **typed: Any) -> None: 
     if as_json:
         click.echo(json.dumps(preview_command.as_json(found), indent=2, ensure_ascii=False))
     else:
-        click.echo(preview_command.drawn(found, coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        person = sys.stdout.isatty()
+        coloured, width = person and "NO_COLOR" not in os.environ, get_terminal_size().columns if person else None
+        click.echo(preview_command.drawn(found, coloured=coloured, width=width))
     context.exit(preview_command.exit_code(found))
 
 
