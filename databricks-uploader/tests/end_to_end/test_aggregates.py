@@ -135,6 +135,29 @@ def test_another_group_by_over_a_table_that_is_there_is_a_fault(site: Site) -> N
     assert "aggregate_config.group_by was device_id, hour when the table was filled: put it back" in done.errors
 
 
+def test_rows_that_fit_by_now_leave_quarantine_for_their_windows(site: Site) -> None:
+    site.settings("source_timezone: Europe/Oslo" + HOURLY)
+    add(
+        site,
+        "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40",
+        "2, '2026-03-29 02:30:00', 'a', 21.0, 41",  # the clocks of Oslo jump over it
+        "3, '2026-01-31T08:20:00Z', 'a', 'hot', 41",
+    )
+    site.upload()
+    assert [row[-1] for row in seen(site)] == [1]
+    assert "nothing" not in site.run("quarantine", "list").output
+    site.settings(HOURLY)
+    done = site.run("quarantine", "replay", "--all")
+    assert done.output == "1 row waits for its window, which the next upload computes; 1 can't be loaded still\n"
+    assert "1 row for aggregated_readings stays in quarantine: column 'temperature' holds TEXT that" in done.errors
+    assert "hot  ← TEXT that is no number" in site.run("quarantine", "show", "2").output
+    assert site.run("quarantine", "discard", "2").output == "1 row is discarded\n"
+    assert "loaded 1 row into aggregated_readings" in site.upload().errors
+    assert [row[1:] for row in seen(site)] == [
+        ("2026-01-31 08:00", 20.0, 40.0, 1), ("2026-03-29 02:00", 21.0, 41.0, 1),
+    ]  # fmt: skip
+
+
 def test_the_original_s_example_of_variables_loads_its_table(site: Site) -> None:
     add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41")
     site.settings("")

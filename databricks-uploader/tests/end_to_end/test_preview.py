@@ -114,6 +114,7 @@ def test_of_an_aggregation_it_shows_what_windows_the_newest_rows_would_make(site
         f"people → {site.table('aggregated_people')}, which is not there yet\n  CREATE TABLE aggregated_people (\n"
         "    `status` STRING,\n    `hour` TIMESTAMP,\n    `avg_temperature` DOUBLE,\n    `reading_count` BIGINT,\n"
     )
+    assert "before and after" not in told
     *lines, ending = told[told.index("  the newest") :].split("\n")
     assert lines[:5] == [
         "  the newest 7 rows become 3 rows of 3 windows",

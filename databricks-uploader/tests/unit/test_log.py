@@ -39,6 +39,8 @@ def claim(read: int, waiting: int = 0, *, windows: bool = False) -> Claim:
         (events.Missed(2), "at most 2 rows were deleted before they were read, or never committed"),
         (events.TakenBack(IDENTITY, 1), "the rules of raw_t were changed: 1 row that waited is read again"),
         (events.TakenBack(IDENTITY, 2), "the rules of raw_t were changed: 2 rows that waited are read again"),
+        (events.StayApart(IDENTITY, 1, "it is gone"), "1 row for raw_t stays in quarantine: it is gone"),
+        (events.StayApart(IDENTITY, 2, "it is gone"), "2 rows for raw_t stay in quarantine: it is gone"),
         (events.WindowsOpen(IDENTITY, 1, 1, TIME),
          "1 row for raw_t waits in 1 window that is open: the next one closes at 2026-01-31T08:00:00Z"),
         (events.WindowsOpen(IDENTITY, 2, 3, TIME),

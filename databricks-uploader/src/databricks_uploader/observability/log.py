@@ -146,6 +146,13 @@ def _(event: events.Quarantined) -> tuple[int, str]:
 
 
 @drawn.register
+def _(event: events.StayApart) -> tuple[int, str]:
+    target = event.identity.target_table
+    rows = counted(event.rows, f"row for {target} stays", f"rows for {target} stay")
+    return logging.WARNING, f"{rows} in quarantine: {event.reason}"
+
+
+@drawn.register
 def _(event: events.WindowsLack) -> tuple[int, str]:
     return logging.WARNING, (
         f"{counted(event.windows, 'window')} of {event.identity.target_table} can't be computed: the source lacks "
