@@ -20,7 +20,7 @@ from databricks_uploader.model.node import Node, check_node, first_node
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.plan import Plan, sharing_targets
 from databricks_uploader.model.preview import Preview
-from databricks_uploader.model.quarantine import check_there
+from databricks_uploader.model.quarantine import Replayed, check_there
 from databricks_uploader.model.source import SourceTable, loaded_key
 from databricks_uploader.model.step_columns import touches
 from databricks_uploader.model.table import Column, TableSchema
@@ -262,11 +262,6 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     def untold(_event: events.Event) -> None:
         """Tell nothing: what is printed is the preview."""
 
-    if plan.aggregate is not None:
-        raise ConfigError(
-            "windows can't be previewed in this version: they are computed once they are closed",
-            hint="preview the same settings without aggregating",
-        )
     source = SqliteSource(
         settings.sqlite, untold, settings.sqlite_table_name, settings.timestamp_col, settings.source_timezone
     )
@@ -276,27 +271,26 @@ def _previewed(settings: Settings, plan: Plan, folder: Path, clock: Clock) -> Pr
     (folder / "spool").mkdir()
     with Store.open(folder) as store, closing(destination):
         ports = Ports(source, destination, FolderSpool(folder / "spool", steps), store, clock, steps)
-        pipeline = Pipeline(identity, steps=plan.steps, key=settings.hash_key)
+        pipeline = Pipeline(identity, steps=plan.steps, aggregate=plan.aggregate, key=settings.hash_key)
         return previewed(pipeline, plan.name, where, ports, folder / "spool")
 
 
-def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> tuple[int, int]:
-    """Load rows in quarantine (None: all) that fit by now; return how many did and did not."""
+def replay_quarantine(settings: Settings, ids: Sequence[int] | None) -> Replayed:
+    """Load rows in quarantine (None: all) that fit by now, or let their windows wait for them; tell of the others."""
     log.configure(settings.log_level)
     folder = state_folder.locate(settings.state_dir, log.tell)
-    fitting, left = 0, 0
+    found = Replayed()
     with stopped_by_signals(TransientError.exit_code) as clock, Held(folder) as held:
         check_there(held.store().kept_ids(), ids)
         for opening in openings(settings, held, clock):
             with opening.open() as (pipeline, ports):
                 take_back(pipeline, ports, log.tell)
-                fit, not_yet = replay(pipeline, ports, log.tell, ids)
-                fitting, left = fitting + fit, left + not_yet
+                found = found.plus(replay(pipeline, ports, log.tell, ids))
                 while (position := ports.state.position(pipeline.identity)) and flush(
                     pipeline, position, ports, at_once=True
                 ):
                     pass
-    return fitting, left
+    return found
 
 
 def bind(store: Store, folder: Path, settings: Settings) -> Node:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from databricks_uploader.commands import state as state_commands
 from databricks_uploader.errors import EXIT_BUG, UploaderError
 from databricks_uploader.events import Event, Notice
 from databricks_uploader.flags import Program, options, with_typed
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.secret import masked
 from databricks_uploader.settings.resolve import Resolved, Sources, resolve
 from databricks_uploader.settings.schema import schema as json_schema
@@ -123,7 +125,9 @@ def preview(context: click.Context, /, *, as_json: bool, **typed: Any) -> None: 
     if as_json:
         click.echo(json.dumps(preview_command.as_json(found), indent=2, ensure_ascii=False))
     else:
-        click.echo(preview_command.drawn(found, coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        person = sys.stdout.isatty()
+        coloured, width = person and "NO_COLOR" not in os.environ, get_terminal_size().columns if person else None
+        click.echo(preview_command.drawn(found, coloured=coloured, width=width))
     context.exit(preview_command.exit_code(found))
 
 
@@ -169,9 +173,8 @@ def replay_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: b
     settings = _resolved(with_typed(earlier, typed)).settings()
     from databricks_uploader import app  # noqa: PLC0415  (--help does without what uploading needs)
 
-    fitting, left = app.replay_quarantine(settings, chosen)
-    told = f"{_rows(fitting)} loaded; {left:,} can't be loaded still"
-    click.echo(json.dumps({"loaded": fitting, "left": left}) if as_json else told)
+    found = app.replay_quarantine(settings, chosen)
+    click.echo(quarantine_commands.replayed_json(found) if as_json else quarantine_commands.replayed(found))
 
 
 @quarantine.command("discard")
@@ -184,11 +187,7 @@ def discard_(earlier: Sources, /, *, ids: tuple[int, ...], all_: bool, as_json: 
     """Delete them: they will never be loaded."""
     chosen = _chosen(ids, all_=all_)
     number = quarantine_commands.discarded(_state_folder(_settings(earlier, typed)), chosen)
-    click.echo(json.dumps({"discarded": number}) if as_json else f"{_rows(number)} discarded")
-
-
-def _rows(number: int) -> str:
-    return "1 row is" if number == 1 else f"{number:,} rows are"
+    click.echo(json.dumps({"discarded": number}) if as_json else f"{counted(number, 'row is', 'rows are')} discarded")
 
 
 def _chosen(ids: tuple[int, ...], *, all_: bool) -> tuple[int, ...] | None:

@@ -96,6 +96,15 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
+class StayApart:
+    """So many rows in quarantine can't be loaded still, for a reason."""
+
+    identity: Identity
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class WindowsLack:
     """So many windows can't be computed (again): the source has no more all their rows. What became of those left."""
 
@@ -222,6 +231,7 @@ Event = (
     | Claimed
     | Altered
     | Quarantined
+    | StayApart
     | WindowsLack
     | WindowsOpen
     | ColumnsAdded

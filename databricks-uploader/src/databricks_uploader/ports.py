@@ -416,6 +416,10 @@ class State(Protocol):
         """Yield a pipeline's rows in quarantine, those of one life of the source after another (None: all)."""
         ...
 
+    def keys_apart(self, identity: Identity, incarnation: int) -> Sequence[int]:
+        """Return the rowids of a pipeline's rows in quarantine that are of one life of the source."""
+        ...
+
     def quarantined(self, identity: Identity) -> int:
         """Return how many rows of a pipeline are in quarantine."""
         ...

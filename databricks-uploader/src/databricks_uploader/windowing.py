@@ -1,6 +1,6 @@
 """Rows → windows: which of them a span changes, and which are closed and emitted."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from databricks_uploader.errors import TransientError
 from databricks_uploader.events import Claimed, Tell, WindowsLack, WindowsOpen
 from databricks_uploader.model.aggregation import TimeToken
 from databricks_uploader.model.claim import Counts, LateSpan, Settled
+from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
@@ -142,7 +143,7 @@ def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, 
     if work is None or not closed:
         return False
     some, position = portion(closed, pipeline.limits.span_rows), span.before.position
-    ranges = without(rows_again(some), position.gaps.ranges)
+    ranges = read_again(some, span.table, position, ports.state.keys_apart(identity, position.incarnation))
     with (
         ports.source.within(span.table, span.layout.pairs, position, ranges, known_row) as batches,
         ports.spool.rows_at_hand(batches, span.layout.work, work, span.lineage) as rows,
@@ -169,6 +170,16 @@ def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, 
     if lacking:
         tell(WindowsLack(identity, len(lacking), settled.quarantined, settled.lost))
     return len(closed) > len(some)
+
+
+def read_again(windows: Sequence[Window], table: SourceTable, position: Position, apart: Iterable[int]) -> list[Range]:
+    """Return where the rows of windows are that were counted for them.
+
+    Neither what comes into gaps nor what is in quarantine was, which may fit by now. Where VACUUM may have renumbered
+    rows, those in quarantine can't be told.
+    """
+    keys = [] if table.renumbered_by_vacuum else [(key, key) for key in apart]
+    return without(rows_again(windows), [*position.gaps.ranges, *keys])
 
 
 def moved_with(before: Position, after: Position, windows: Mapping[int, Window]) -> Mapping[int, Window]:

@@ -336,5 +336,5 @@ def test_a_window_of_another_writer_is_refused_where_the_table_tells_no_nodes() 
     check_ours(WindowsContract.schema, there, ours, ())
     check_ours(OWN, there, ours, {(2,)})
     check_ours(OWN, there, {(3,)}, ())
-    with pytest.raises(StateError, match="1 windows"):
+    with pytest.raises(StateError, match="1 window that"):
         check_ours(OWN, there, ours, {(1,)})

@@ -66,7 +66,7 @@ def test_a_late_row_corrects_its_window_and_leaves_the_others(site: Site) -> Non
     add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
     site.upload()
     add(site, "3, '2026-01-31T08:50:00Z', 'a', 25.0, 39")
-    assert "loaded 1 rows" in site.upload().errors
+    assert "loaded 1 row into" in site.upload().errors
     assert (
         seen(site)
         == truth(site)
@@ -81,9 +81,9 @@ def test_an_open_window_waits_and_a_single_run_says_until_when(site: Site) -> No
     add(site, "1, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 'a', 20.0, 40", "2, '2026-01-31T08:20:00Z', 'a', 21.0, 41")
     done = site.upload()
     assert seen(site) == [("a", "2026-01-31 08:00", 21.0, 41.0, 1)]
-    assert "loaded 1 of 2 rows into aggregated_readings: 1 wait for their windows" in done.errors
-    assert "1 rows for aggregated_readings wait in 1 windows that are open: the next one closes at 20" in done.errors
-    assert "waiting   1 rows" in site.run("state", "show").output
+    assert "loaded 1 of 2 rows into aggregated_readings: 1 waits for its window" in done.errors
+    assert "1 row for aggregated_readings waits in 1 window that is open: the next one closes at 20" in done.errors
+    assert "waiting   1 row of" in site.run("state", "show").output
 
 
 def test_rows_without_a_time_go_into_quarantine(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_a_late_row_of_a_window_whose_rows_are_gone_is_set_apart_rather_than_the
     before = seen(site)
     site.execute("DELETE FROM readings WHERE id = 1", "INSERT INTO readings VALUES (3, '2026-01-31T08:50Z', 'a', 1, 1)")
     done = site.upload()
-    assert "1 windows of aggregated_readings can't be computed" in done.errors
+    assert "1 window of aggregated_readings can't be computed" in done.errors
     assert seen(site) == before
     assert "a time of a window that the source lacks other rows of by now" in site.run("quarantine", "list").output
 
@@ -133,6 +133,29 @@ def test_another_group_by_over_a_table_that_is_there_is_a_fault(site: Site) -> N
     done = site.upload()
     assert done.exit_code == 2
     assert "aggregate_config.group_by was device_id, hour when the table was filled: put it back" in done.errors
+
+
+def test_rows_that_fit_by_now_leave_quarantine_for_their_windows(site: Site) -> None:
+    site.settings("source_timezone: Europe/Oslo" + HOURLY)
+    add(
+        site,
+        "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40",
+        "2, '2026-03-29 02:30:00', 'a', 21.0, 41",  # the clocks of Oslo jump over it
+        "3, '2026-01-31T08:20:00Z', 'a', 'hot', 41",
+    )
+    site.upload()
+    assert [row[-1] for row in seen(site)] == [1]
+    assert "nothing" not in site.run("quarantine", "list").output
+    site.settings(HOURLY)
+    done = site.run("quarantine", "replay", "--all")
+    assert done.output == "1 row waits for its window, which the next upload computes; 1 can't be loaded still\n"
+    assert "1 row for aggregated_readings stays in quarantine: column 'temperature' holds TEXT that" in done.errors
+    assert "hot  ← TEXT that is no number" in site.run("quarantine", "show", "2").output
+    assert site.run("quarantine", "discard", "2").output == "1 row is discarded\n"
+    assert "loaded 1 row into aggregated_readings" in site.upload().errors
+    assert [row[1:] for row in seen(site)] == [
+        ("2026-01-31 08:00", 20.0, 40.0, 1), ("2026-03-29 02:00", 21.0, 41.0, 1),
+    ]  # fmt: skip
 
 
 def test_the_original_s_example_of_variables_loads_its_table(site: Site) -> None:

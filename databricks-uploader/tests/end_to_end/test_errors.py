@@ -79,7 +79,7 @@ SOURCES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         [],
         "ERROR   2 tables in {f}/sensor.db:\n"
         "  readings: 10 rows, time in timestamp\n"
-        "  sites: 1 rows, no time column — name one with --sqlite-table (sqlite_table_name in YAML)\n",
+        "  sites: 1 row, no time column — name one with --sqlite-table (sqlite_table_name in YAML)\n",
     ),
     "column not there": (
         lambda f: None,

@@ -66,8 +66,12 @@ def test_replay_loads_what_fits_by_now_and_says_what_does_not(folder: Path) -> N
     # A time that the clocks of Oslo jumped over is one in UTC.
     result = quarantine(folder, "replay", "--all")
     assert (result.exit_code, result.output) == (0, "1 row is loaded; 1 can't be loaded still\n")
+    stays = "WARNING 1 row for raw_readings stays in quarantine: column 'value' holds TEXT that is no number"
+    assert stays in result.errors
     assert sorted(loaded(folder)) == [-4, 1, 3]
-    assert quarantine(folder, "replay", "2", "--json").output == '{"loaded": 0, "left": 1}\n'
+    assert (
+        quarantine(folder, "replay", "2", "--json").output == '{"loaded": 0, "waiting": 0, "excluded": 0, "left": 1}\n'
+    )
     assert [row["id"] for row in json.loads(quarantine(folder, "list", "--json").output)] == [2]
 
 

@@ -46,7 +46,7 @@ def test_show_prints_what_is_pending(folder: Path) -> None:
     log = folder / "lake" / "raw_readings" / "_delta_log"
     log.rename(log.with_name("away"))
     upload(folder)
-    assert state(folder, "show").output.splitlines()[-1] == "pending   5 rows in 1 claims"
+    assert state(folder, "show").output.splitlines()[-1] == "pending   5 rows in 1 claim"
 
 
 @pytest.mark.parametrize("verb", ["show", "adopt", "reset", "rebuild"])

@@ -37,7 +37,7 @@ def test_filtered_rows_go_into_the_filtered_table_and_the_others_are_counted(sit
         "loaded 1 of 4 rows into filtered_people: 1 excluded by temperature >; 1 excluded by temperature <; "
         "1 excluded by owner =" in done.errors
     )
-    assert "excluded  1 rows by owner =" in site.run("state", "show").output
+    assert "excluded  1 row by owner =" in site.run("state", "show").output
 
 
 def test_sanitized_rows_go_into_the_secure_table(site: Site) -> None:

@@ -12,13 +12,15 @@ from tests.support.writer import Writer
 from databricks_uploader.errors import ConfigError, StateError, TransientError
 from databricks_uploader.events import Judged, Notice, TakenBack
 from databricks_uploader.model.claim import Claim
+from databricks_uploader.model.quarantine import Replayed
 from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.steps import Drop, Hash, Mask, Pattern, Redact, RemoveNulls, SanitizeStep
 from databricks_uploader.ports import Destination
-from databricks_uploader.replay import replay
+from databricks_uploader.replay import GONE, replay
 
 TIME = "2026-11-24T08:00:00Z"
 REDACTED = SanitizeStep((Redact(column="note", text="-"),))
+TEXT = "column 'v' holds TEXT that is no number"
 MASKED = SanitizeStep((Mask(column="note", keep_last=1),))
 
 
@@ -139,11 +141,11 @@ def test_rows_that_a_claim_taken_back_had_freed_from_quarantine_are_there_again(
     node.upload()
     node.write("UPDATE t SET v = 2 WHERE id = 2")
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, None) == (1, 0)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=1)
         assert ports.state.quarantined(IDENTITY) == 0
         ports.state.take_back(ports.state.pending(IDENTITY)[0])
         assert ports.state.quarantined(IDENTITY) == 1
-        assert replay(pipeline, ports, node.events.append, None) == (1, 0)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=1)
     node.upload()
     assert node.loaded() == [1, 2]
     assert node.remembered()["quarantine"] == []
@@ -155,10 +157,10 @@ def test_quarantine_holds_reasons_and_keys_and_replay_reads_the_source_again(nod
     with node.started() as (pipeline, ports):
         (kept,) = ports.state.kept(IDENTITY, None)
         assert (kept.row.key, kept.row.reasons, kept.row.values) == (2, {"v": "TEXT that is no number"}, {})
-        assert replay(pipeline, ports, node.events.append, None) == (0, 1)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(left={TEXT: 1})
     node.write("UPDATE t SET v = 2 WHERE id = 2")
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, None) == (1, 0)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=1)
     node.upload()
     assert [(row["v"], row["note"]) for row in node.table.rows()] == [(1, "-"), (3, "-"), (2, "-")]
 
@@ -168,7 +170,7 @@ def test_a_row_that_is_no_longer_in_the_source_stays_in_quarantine(node: EdgeNod
     node.upload()
     node.write("DELETE FROM t WHERE id = 1")
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, None) == (0, 1)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(left={GONE: 1})
         assert ports.state.quarantined(IDENTITY) == 1
 
 

@@ -11,12 +11,13 @@ from tests.support.edge import IDENTITY, EdgeNode
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import PermanentError
-from databricks_uploader.events import Altered, Claimed, Quarantined
-from databricks_uploader.model.quarantine import Kept, QuarantinedRow, Recent, Undecodable
+from databricks_uploader.events import Altered, Claimed, Quarantined, StayApart
+from databricks_uploader.model.quarantine import Kept, QuarantinedRow, Recent, Replayed, Undecodable
 from databricks_uploader.model.table import Column, TableSchema
 from databricks_uploader.replay import replay
 
 TIME = "2026-11-24T08:00:00Z"
+TEXT = "column 'v' holds TEXT that is no number"
 VALUES = ["1.5", "'many'", "x'00ff'", "CAST(x'41ff00' AS TEXT)", "9e999", "-9e999", "9223372036854775807", "'a\nb'"]
 
 
@@ -107,7 +108,7 @@ def test_a_row_that_fits_by_now_is_loaded_under_its_own_rowid_and_leaves(node: E
     node.upload()
     widen(node)
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, None) == (2, 0)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=2)
     add(node, "5")
     node.upload()
     assert sorted((row["_row"], str(row["v"])) for row in node.table.rows()) == [
@@ -121,9 +122,10 @@ def test_a_row_that_does_not_fit_yet_stays_where_it_is(node: EdgeNode) -> None:
     node.upload()
     before = kept(node)
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, [before[0].id]) == (0, 1)
+        assert replay(pipeline, ports, node.events.append, [before[0].id]) == Replayed(left={TEXT: 1})
         assert ports.state.pending(IDENTITY) == []
     assert kept(node) == before
+    assert node.events[-1] == StayApart(IDENTITY, 1, TEXT)
 
 
 def test_rows_of_two_lives_of_a_table_are_loaded_each_under_its_own(node: EdgeNode) -> None:
@@ -136,7 +138,7 @@ def test_rows_of_two_lives_of_a_table_are_loaded_each_under_its_own(node: EdgeNo
     assert len(set(lives.values())) == 2
     widen(node)
     with node.started() as (pipeline, ports):
-        assert replay(pipeline, ports, node.events.append, None) == (2, 0)
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=2)
     node.upload()
     assert lives.items() <= {(row["v"], row["_incarnation"]) for row in node.table.rows()}
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databricks_uploader.errors import UploaderError
-from databricks_uploader.model.preview import Cell, Preview, PreviewedRow
+from databricks_uploader.model.counted import counted
+from databricks_uploader.model.preview import Cell, Preview, PreviewedRow, PreviewedWindows, WindowIs
 
 Outcome = Preview | tuple[str, UploaderError]
 """What a pipeline would do, or its name and what stops it."""
@@ -12,9 +13,12 @@ _WIDEST = 24
 _CHANGED = "\x1b[33m{}\x1b[0m"
 
 
-def drawn(outcomes: Sequence[Outcome], *, coloured: bool) -> str:
-    """Return what the pipelines would do, aligned; changed cells have a colour, or else an asterisk."""
-    return "\n\n".join("\n".join(_told(outcome, coloured=coloured)) for outcome in outcomes)
+def drawn(outcomes: Sequence[Outcome], *, coloured: bool, width: int | None = None) -> str:
+    """Return what the pipelines would do, aligned; changed cells have a colour, or else an asterisk.
+
+    Tables wider than `width` are drawn in several, some columns each.
+    """
+    return "\n\n".join("\n".join(_told(outcome, coloured=coloured, width=width)) for outcome in outcomes)
 
 
 def as_json(outcomes: Sequence[Outcome]) -> list[Mapping[str, Any]]:
@@ -27,7 +31,7 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
     return max((o[1].exit_code for o in outcomes if isinstance(o, tuple)), default=0)
 
 
-def _told(outcome: Outcome, *, coloured: bool) -> list[str]:
+def _told(outcome: Outcome, *, coloured: bool, width: int | None) -> list[str]:
     if isinstance(outcome, tuple):
         name, error = outcome
         return [f"{name or 'the pipeline'} can't run: {error} — {error.hint}"]
@@ -44,8 +48,10 @@ def _told(outcome: Outcome, *, coloured: bool) -> list[str]:
         lines.append(f"  withheld as the table lacks them, until you run {outcome.missing}")
     if outcome.rows:
         mark = "" if coloured else "; * another value"
-        lines += ["", f"  the first of the newest {outcome.looked_at:,} rows, before and after{mark}"]
-        lines += _table(outcome.rows, coloured=coloured)
+        lines += ["", f"  the first of the newest {counted(outcome.looked_at, 'row')}, before and after{mark}"]
+        lines += _drawn(_before_and_after(outcome.rows, coloured=coloured), coloured=coloured, width=width)
+    if outcome.aggregated is not None:
+        lines += ["", *_windows(outcome.aggregated, outcome.looked_at, width)]
     lines += ["", *_counts(outcome)]
     return lines
 
@@ -54,20 +60,74 @@ def _named(preview: Preview) -> str:
     return f"{preview.name}: " if preview.name else ""
 
 
-def _table(rows: Sequence[PreviewedRow], *, coloured: bool) -> list[str]:
+_Line = list[tuple[str, bool]]
+"""Cells, the first of them the line's name, and whether each has another value."""
+
+
+def _before_and_after(rows: Sequence[PreviewedRow], *, coloured: bool) -> list[_Line]:
     names = list(rows[0].before)
-    lines: list[list[tuple[str, bool]]] = [[("", False), *((name, False) for name in names)]]
+    lines = [_plainly("", names)]
     for number, row in enumerate(rows, start=1):
-        lines.append([(f"{number} before", False), *((_text(row.before[name]), False) for name in names)])
-        lines.append([(f"{number} after", False), *(_after(row, name, coloured=coloured) for name in names)])
-        if row.after is None:
-            lines[-1] = [(f"{number} after", False), ("excluded", False)]
-    widths = [max(len(line[at][0]) for line in lines if len(line) > len(names)) for at in range(len(names) + 1)]
+        lines.append(_plainly(f"{number} before", [_text(row.before[name]) for name in names]))
+        after = [("excluded", False), *[("", False)] * (len(names) - 1)]
+        if row.after is not None:
+            after = [_after(row, name, coloured=coloured) for name in names]
+        lines.append([(f"{number} after", False), *after])
+    return lines
+
+
+def _plainly(name: str, cells: Sequence[str]) -> _Line:
+    return [(text, False) for text in (name, *cells)]
+
+
+def _windows(found: PreviewedWindows, looked_at: int, width: int | None) -> list[str]:
+    of = f"  the newest {counted(looked_at, 'row becomes', 'rows become')}"
+    if not found.first:
+        return [f"{of} no row: there is none in a window"]
+    counts = {what: found.windows[what] for what in WindowIs if found.windows.get(what)}
+    longest = max(len(f"{number:,}") for number in counts.values())
+    names = list(found.first[0][1])
+    lines = [_plainly("", names)]
+    for number, (what, row) in enumerate(found.first, start=1):
+        lines.append(_plainly(f"{number} {what}", [_text(row[name]) for name in names]))
     return [
-        "    " + "  ".join(_painted(text.ljust(width), paint=changed and coloured) for (text, changed), width in
-                           zip(line, widths, strict=False)).rstrip()
-        for line in lines
-    ]  # fmt: skip
+        f"{of} {counted(found.rows, 'row')} of {counted(sum(counts.values()), 'window')}",
+        *(f"    {f'{number:,}'.rjust(longest)}  {_TOLD[what]}" for what, number in counts.items()),
+        "",
+        "  the first of them, closed and newest windows first; _row counts source rows",
+        *_drawn(lines, coloured=False, width=width),
+    ]
+
+
+_TOLD = {
+    WindowIs.CLOSED: "closed: loaded as here",
+    WindowIs.OPEN: "open: more rows are waited for",
+    WindowIs.IN_PART: "in part: there may be older rows than these",
+}
+
+
+def _drawn(lines: Sequence[_Line], *, coloured: bool, width: int | None) -> list[str]:
+    """Return lines aligned, as several tables where one would be too wide."""
+    widths = [max(len(text) for text, _ in cells) for cells in zip(*lines, strict=True)]
+    drawn: list[str] = []
+    for columns in _abreast(widths, width):
+        drawn += [""] if drawn else []
+        for line in lines:
+            cells = ((*line[at], widths[at]) for at in columns)
+            painted = (_painted(text.ljust(wide), paint=changed and coloured) for text, changed, wide in cells)
+            drawn.append(f"    {'  '.join(painted)}".rstrip())
+    return drawn
+
+
+def _abreast(widths: Sequence[int], width: int | None) -> list[list[int]]:
+    """Return which columns stand side by side in each table, the first of all in every one."""
+    tables: list[list[int]] = [[0]]
+    for at in range(1, len(widths)):
+        used = 4 + widths[0] + sum(2 + widths[one] for one in tables[-1][1:])
+        if width is not None and len(tables[-1]) > 1 and used + 2 + widths[at] > width:
+            tables.append([0])
+        tables[-1].append(at)
+    return tables
 
 
 def _after(row: PreviewedRow, name: str, *, coloured: bool) -> tuple[str, bool]:
@@ -87,16 +147,18 @@ def _text(value: Cell) -> str:
 
 
 def _counts(preview: Preview) -> list[str]:
+    untimed = 0 if preview.aggregated is None else preview.aggregated.untimed
     counts = [
         *((rows, f"excluded by {label}") for label, rows in preview.by_rule.excluded),
         *((rows, f"altered by {label}") for label, rows in preview.by_rule.altered),
         *([(preview.quarantined, "can't be loaded as they are")] if preview.quarantined else []),
+        *([(untimed, "without a time, and so in no window")] if untimed else []),
     ]
     if not counts:
-        return [f"  of the newest {preview.looked_at:,} rows, no rule excludes or alters any"]
+        return [f"  of the newest {counted(preview.looked_at, 'row')}, no rule excludes or alters any"]
     width = max(len(f"{rows:,}") for rows, _ in counts)
     return [
-        f"  of the newest {preview.looked_at:,} rows",
+        f"  of the newest {counted(preview.looked_at, 'row')}",
         *(f"    {f'{rows:,}'.rjust(width)}  {what}" for rows, what in counts),
     ]
 
@@ -122,4 +184,14 @@ def _plain(outcome: Outcome) -> Mapping[str, Any]:
             {"before": dict(row.before), "after": row.after and dict(row.after), "changed": sorted(row.changed)}
             for row in outcome.rows
         ],
+        "aggregated": None if outcome.aggregated is None else _plain_windows(outcome.aggregated),
+    }
+
+
+def _plain_windows(found: PreviewedWindows) -> Mapping[str, Any]:
+    return {
+        "windows": {what.value: found.windows.get(what, 0) for what in WindowIs},
+        "rows": found.rows,
+        "without_time": found.untimed,
+        "first": [{"window": what.value, "row": dict(row)} for what, row in found.first],
     }

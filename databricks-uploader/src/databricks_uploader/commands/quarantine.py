@@ -1,11 +1,12 @@
-"""`quarantine list | show | discard`: rows that could not be loaded as they are."""
+"""`quarantine list | show | replay | discard`: rows that could not be loaded as they are."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from databricks_uploader.model.quarantine import Kept, RawValue, Undecodable, check_there, storage_class
+from databricks_uploader.model.counted import counted
+from databricks_uploader.model.quarantine import Kept, RawValue, Replayed, Undecodable, check_there, storage_class
 from databricks_uploader.state.folder import locked
 from databricks_uploader.state.store import Store, must_exist
 
@@ -64,6 +65,28 @@ def discarded(folder: Path, ids: Sequence[int] | None) -> int:
         check_there(there, ids)
         store.discard(there)
     return len(there)
+
+
+def replayed(found: Replayed) -> str:
+    """Return what became of rows that were to leave quarantine."""
+    waiting = counted(found.waiting, "row waits for its window", "rows wait for their windows")
+    told = [
+        *(
+            [f"{counted(found.loaded, 'row is', 'rows are')} loaded"]
+            if found.loaded or not (found.waiting or found.excluded)
+            else []
+        ),
+        *([f"{waiting}, which the next upload computes"] if found.waiting else []),
+        *([f"{counted(found.excluded, 'row is', 'rows are')} excluded by the rules"] if found.excluded else []),
+        f"{sum(found.left.values()):,} can't be loaded still",
+    ]
+    return "; ".join(told)
+
+
+def replayed_json(found: Replayed) -> str:
+    """Return the same as JSON."""
+    numbers = {"loaded": found.loaded, "waiting": found.waiting, "excluded": found.excluded}
+    return json.dumps({**numbers, "left": sum(found.left.values())})
 
 
 def _kept(folder: Path, ids: Sequence[int] | None) -> list[Kept]:

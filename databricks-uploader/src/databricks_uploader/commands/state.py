@@ -8,6 +8,7 @@ from pathlib import Path
 
 from databricks_uploader.errors import ConfigError
 from databricks_uploader.model.columns import alteration
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.node import Machine
 from databricks_uploader.model.position import Position
 from databricks_uploader.state.folder import locked
@@ -103,7 +104,7 @@ def _where(position: Position) -> str:
 def _altered(position: Position) -> list[str]:
     columns = {column.name: column for column in position.schema.columns}
     return [
-        f"{count:,} values of {name!r} {alteration(columns[name])}"
+        f"{counted(count, 'value')} of {name!r} {alteration(columns[name])}"
         for name, count in position.altered.items()
         if name in columns
     ]
@@ -115,20 +116,21 @@ def _told(summary: Summary) -> list[tuple[str, str]]:
         ("pipeline", f"{summary.identity.source_table} → {summary.identity.target_table}"),
         (
             "loaded",
-            f"{summary.rows_loaded:,} rows" + (f", newest {summary.newest}" if summary.newest else ""),
+            counted(summary.rows_loaded, "row") + (f", newest {summary.newest}" if summary.newest else ""),
         ),
         ("position", _where(position)),
     ]
     lines += [("altered", line) for line in _altered(position)]
-    lines += [("excluded", f"{rows:,} rows by {label}") for label, rows in summary.by_rule.excluded]
-    lines += [("sanitized", f"{rows:,} values by {label}") for label, rows in summary.by_rule.altered]
+    lines += [("excluded", f"{counted(rows, 'row')} by {label}") for label, rows in summary.by_rule.excluded]
+    lines += [("sanitized", f"{counted(rows, 'value')} by {label}") for label, rows in summary.by_rule.altered]
     if summary.waiting:
-        lines.append(("waiting", f"{summary.waiting:,} rows of windows that are open, or about to be loaded"))
+        lines.append(("waiting", f"{counted(summary.waiting, 'row')} of windows that are open, or about to be loaded"))
     if summary.lost:
-        lines.append(("lost", f"{summary.lost:,} rows that the source had no more when their windows were computed"))
+        lost = counted(summary.lost, "row")
+        lines.append(("lost", f"{lost} that the source had no more when windows were computed"))
     if summary.quarantined:
-        lines.append(("apart", f"{summary.quarantined:,} rows in quarantine"))
+        lines.append(("apart", f"{counted(summary.quarantined, 'row')} in quarantine"))
     if summary.pending:
         rows = sum(c.rows_loaded for c in summary.pending)
-        lines.append(("pending", f"{rows:,} rows in {len(summary.pending)} claims"))
+        lines.append(("pending", f"{counted(rows, 'row')} in {counted(len(summary.pending), 'claim')}"))
     return lines

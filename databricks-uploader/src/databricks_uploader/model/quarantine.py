@@ -1,7 +1,8 @@
 """Rows that can't be loaded as they are, and when there are so many that the configuration must be wrong."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -48,6 +49,28 @@ class Kept:
     incarnation: int
     claimed_at: datetime
     row: QuarantinedRow
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of rows that were to leave quarantine."""
+
+    loaded: int = 0
+    waiting: int = 0
+    """Rows of windows that are yet to be computed."""
+    excluded: int = 0
+    """Rows that rules exclude."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Why rows stay, and how many."""
+
+    def plus(self, other: "Replayed") -> "Replayed":
+        """Return what became of these and other rows."""
+        return Replayed(
+            self.loaded + other.loaded,
+            self.waiting + other.waiting,
+            self.excluded + other.excluded,
+            Counter(self.left) + Counter(other.left),
+        )
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,12 @@ def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Ra
 def without(ranges: Sequence[Range], gaps: Sequence[Range]) -> list[Range]:
     """Return ranges, in order and apart, without the keys of gaps: rows that come into them were not read yet."""
     found: list[Range] = []
+    in_order = sorted(gaps)
     for low, high in ranges:
-        for first, last in sorted(gaps):
-            if first <= high and low <= last:
+        for first, last in in_order:
+            if first > high:
+                break
+            if low <= last:
                 if low < first:
                     found.append((low, first - 1))
                 low = last + 1  # noqa: PLW2901  (what is left of the range)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from databricks_uploader.errors import StateError
 from databricks_uploader.model.claim import SEQUENCE_BITS, Claim
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.table import LINEAGE, Column, TableSchema
 
 NODE, BATCH, ROW = "_node_id", "_batch_id", "_row"
@@ -61,8 +62,8 @@ def check_ours(
     others = (set(there) & set(ours)) - set(known)
     if others:
         raise StateError(
-            f"the table has rows of {len(others):,} windows that this node never loaded, and no {NODE}: another "
-            "writer fills it too",
+            f"the table has rows of {counted(len(others), 'window')} that this node never loaded, and no {NODE}: "
+            "another writer fills it too",
             hint=f"give the table the column `{NODE}` STRING, with the other writer's node id in its rows; or load "
             "into another table (--table)",
         )

@@ -11,6 +11,7 @@ from databricks_uploader import events
 from databricks_uploader.errors import EXIT_BUG
 from databricks_uploader.model.claim import LateSpan, Span
 from databricks_uploader.model.columns import alteration
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.gaps import MOST_GAPS
 from databricks_uploader.model.position import Position
 
@@ -92,12 +93,14 @@ def _(event: events.Restarted) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.Changed) -> tuple[int, str]:
-    return logging.WARNING, f"{event.rows:,} loaded rows of {event.table} were changed since: updates are not loaded"
+    changed = counted(event.rows, f"loaded row of {event.table} was", f"loaded rows of {event.table} were")
+    return logging.WARNING, f"{changed} changed since: updates are not loaded"
 
 
 @drawn.register
 def _(event: events.Missed) -> tuple[int, str]:
-    return logging.WARNING, f"at most {event.at_most:,} rows were deleted before they were read, or never committed"
+    rows = counted(event.at_most, "row was deleted before it was", "rows were deleted before they were")
+    return logging.WARNING, f"at most {rows} read, or never committed"
 
 
 @drawn.register
@@ -112,17 +115,17 @@ def _(event: events.GapsGivenUp) -> tuple[int, str]:
 def _(event: events.Claimed) -> tuple[int, str]:
     claim = event.claim
     if isinstance(claim.span, LateSpan) and not claim.span.keys:
-        return logging.DEBUG, f"claimed windows with {claim.settled.loaded:,} rows that waited"
+        return logging.DEBUG, f"claimed windows with {counted(claim.settled.loaded, 'row')} that waited"
     level = logging.INFO if event.more else logging.DEBUG
     late = "" if isinstance(claim.span, Span) else " that came late"
     newest = "" if claim.newest is None else f", the newest of {claim.newest.isoformat()}"
     apart = f", {claim.counts.quarantined:,} of them into quarantine" if claim.counts.quarantined else ""
-    return level, f"claimed {claim.counts.read:,} rows{late}{apart}{newest}"
+    return level, f"claimed {counted(claim.counts.read, 'row')}{late}{apart}{newest}"
 
 
 @drawn.register
 def _(event: events.Altered) -> tuple[int, str]:
-    number = "1 value was" if event.values == 1 else f"{event.values:,} values were"
+    number = counted(event.values, "value was", "values were")
     how = alteration(event.column)
     return logging.WARNING, (
         f"column {event.column.name!r} of {event.identity.target_table}: {number} {how}. This is told once; "
@@ -133,28 +136,37 @@ def _(event: events.Altered) -> tuple[int, str]:
 @drawn.register
 def _(event: events.Quarantined) -> tuple[int, str]:
     reasons = "; ".join(f"{column!r} holds {reason}" for column, reason in event.example.reasons.items())
-    number, kept = ("1 row", "is") if event.rows == 1 else (f"{event.rows:,} rows", "are")
+    kept = "is" if event.rows == 1 else "are"
     row = "one of them" if event.example.key is None else f"row {event.example.key}"
+    rows = f"{counted(event.rows, 'row')} for {event.identity.target_table}"
     return logging.WARNING, (
-        f"{number} for {event.identity.target_table} can't be loaded and {kept} in quarantine: in {row}, column "
-        f"{reasons}. See databricks-uploader quarantine list"
+        f"{rows} can't be loaded and {kept} in quarantine: in {row}, column {reasons}. "
+        "See databricks-uploader quarantine list"
     )
+
+
+@drawn.register
+def _(event: events.StayApart) -> tuple[int, str]:
+    target = event.identity.target_table
+    rows = counted(event.rows, f"row for {target} stays", f"rows for {target} stay")
+    return logging.WARNING, f"{rows} in quarantine: {event.reason}"
 
 
 @drawn.register
 def _(event: events.WindowsLack) -> tuple[int, str]:
     return logging.WARNING, (
-        f"{event.windows:,} windows of {event.identity.target_table} can't be computed: the source has no more all "
-        f"their rows. Of those that waited, {event.quarantined:,} are in quarantine, and {event.lost:,} are gone"
+        f"{counted(event.windows, 'window')} of {event.identity.target_table} can't be computed: the source lacks "
+        f"some of the rows by now. Of those that waited, {counted(event.quarantined, 'is', 'are')} in quarantine, and "
+        f"{counted(event.lost, 'is', 'are')} gone"
     )
 
 
 @drawn.register
 def _(event: events.WindowsOpen) -> tuple[int, str]:
-    return logging.INFO, (
-        f"{event.rows:,} rows for {event.identity.target_table} wait in {event.windows:,} windows that are open: the "
-        f"next one closes at {event.closes:%Y-%m-%dT%H:%M:%SZ}"
-    )
+    target = event.identity.target_table
+    waiting = counted(event.rows, f"row for {target} waits", f"rows for {target} wait")
+    windows = counted(event.windows, "window that is open", "windows that are open")
+    return logging.INFO, f"{waiting} in {windows}: the next one closes at {event.closes:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @drawn.register
@@ -164,9 +176,8 @@ def _(event: events.ColumnsAdded) -> tuple[int, str]:
 
 @drawn.register
 def _(event: events.TakenBack) -> tuple[int, str]:
-    return logging.WARNING, (
-        f"the rules of {event.identity.target_table} were changed: {event.rows:,} rows that waited are read again"
-    )
+    rows = counted(event.rows, "row that waited is", "rows that waited are")
+    return logging.WARNING, f"the rules of {event.identity.target_table} were changed: {rows} read again"
 
 
 @drawn.register
@@ -185,17 +196,17 @@ def _(event: events.Loaded) -> tuple[int, str]:
     told = [f"{rows:,} excluded by {label}" for label, rows in event.by_rule.excluded]
     told += [f"{quarantined:,} in quarantine"] if quarantined else []
     waiting = sum(claim.counts.waiting - claim.settled.rows for claim in event.claims)
-    told += [f"{waiting:,} wait for their windows"] if waiting > 0 else []
+    told += [counted(waiting, "waits for its window", "wait for their windows")] if waiting > 0 else []
     told += [f"{rows:,} altered by {label}" for label, rows in event.by_rule.altered]
-    of = f" of {read:,}" if read > event.rows else ""
-    line = f"loaded {event.rows:,}{of} rows into {event.identity.target_table}"
+    rows = f"{event.rows:,} of {counted(read, 'row')}" if read > event.rows else counted(event.rows, "row")
+    line = f"loaded {rows} into {event.identity.target_table}"
     level = logging.INFO if event.rows or event.by_rule.excluded else logging.DEBUG
     return level, ": ".join(filter(None, (line, "; ".join(told))))
 
 
 @drawn.register
 def _(event: events.CaughtUp) -> tuple[int, str]:
-    return logging.INFO, f"all is uploaded: {event.rows:,} rows in this run" if event.rows else "nothing new"
+    return logging.INFO, f"all is uploaded: {counted(event.rows, 'row')} in this run" if event.rows else "nothing new"
 
 
 @drawn.register

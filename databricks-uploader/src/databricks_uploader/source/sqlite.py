@@ -12,6 +12,7 @@ from arro3.core import Array, DataType
 from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import Notice, Tell
 from databricks_uploader.model.columns import Pair
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.gaps import LOWEST, Range
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
@@ -293,7 +294,7 @@ def _several(connection: Connection, tables: Sequence[str], path: Path) -> Confi
     for name in tables:
         rows = connection.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0]
         times = timestamp_candidates(_described(connection, name, "without rowid"))
-        lines.append(f"  {name}: {rows:,} rows, {'time in ' + times[0] if times else 'no time column'}")
+        lines.append(f"  {name}: {counted(rows, 'row')}, {'time in ' + times[0] if times else 'no time column'}")
     return ConfigError(
         f"{len(tables)} tables in {path}:\n" + "\n".join(lines),
         hint="name one with --sqlite-table (sqlite_table_name in YAML)",

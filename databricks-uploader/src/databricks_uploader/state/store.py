@@ -187,6 +187,14 @@ class Store:
         count = f"SELECT count(*) AS rows FROM quarantine WHERE {_OF_IDENTITY} AND freed_by IS NULL"
         return int(self._query(count, rows.identity_values(identity))[0]["rows"])
 
+    def keys_apart(self, identity: Identity, incarnation: int) -> Sequence[int]:
+        """Return the rowids of a pipeline's rows in quarantine that are of one life of the source."""
+        asked = (
+            f"SELECT key FROM quarantine WHERE {_OF_IDENTITY} AND incarnation = :incarnation AND freed_by IS NULL "
+            "AND key IS NOT NULL"
+        )
+        return [row["key"] for row in self._query(asked, rows.identity_values(identity) | {"incarnation": incarnation})]
+
     def kept(self, identity: Identity | None, ids: Sequence[int] | None) -> Iterator[Kept]:
         """Yield rows in quarantine, those of one life of a source after another.
 

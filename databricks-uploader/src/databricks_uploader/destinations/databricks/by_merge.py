@@ -13,6 +13,7 @@ from databricks_uploader.destinations.databricks.rows import Rows, pieces
 from databricks_uploader.destinations.databricks.target import EPOCH, Statements, WorkspaceTable
 from databricks_uploader.errors import PermanentError, StateError, TransientError
 from databricks_uploader.model.claim import SEQUENCE_BITS, Claim, Head, Identity
+from databricks_uploader.model.counted import counted
 from databricks_uploader.model.table import LINEAGE, Column
 from databricks_uploader.model.workspace import Workspace, quoted
 
@@ -147,6 +148,6 @@ def _head(batch: int) -> Head:
 
 def _not_there(claim: Claim, there: int) -> TransientError:
     return TransientError(
-        f"claim {claim.sequence} can't be seen in the table yet: {there:,} of {claim.counts.loaded:,} rows",
+        f"claim {claim.sequence} can't be seen in the table yet: {there:,} of {counted(claim.counts.loaded, 'row')}",
         hint="it is loaded again",
     )
