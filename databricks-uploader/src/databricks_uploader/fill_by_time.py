@@ -48,13 +48,21 @@ def fill_by_time(
     newest_time = None if newest is None else EPOCH + timedelta(microseconds=newest)
     read = span, new.apart.counts(new.claimed, spooled), newest_time
     claim = claim_of(pipeline, lineage, layout, spooled, read)
-    look_back = _microseconds(pipeline.late_arrival + 2 * new.slack)
-    remembered = {row: time for row, time in seen.items() if new.cursor is None or time >= new.cursor - look_back}
-    after = replace(new.apart.position(position), cursor=new.cursor, sequence=lineage.sequence)
+    floor = _floor(position.floor, new.cursor, pipeline.late_arrival + 2 * new.slack)
+    remembered = {row: time for row, time in seen.items() if floor is None or time >= floor}
+    after = replace(new.apart.position(position), cursor=new.cursor, sequence=lineage.sequence, floor=floor)
     ports.state.claim(claim, Standing(after, Witnesses(), remembered), new.apart.quarantined)
     tell(Claimed(claim, more=new.limited))
     new.apart.told(claim, position, tell)
     return new.limited
+
+
+def _floor(before: int | None, cursor: int | None, look_back: timedelta) -> int | None:
+    """Return the time from which on rows are remembered, and so can be told from new ones; it never goes back."""
+    if cursor is None:
+        return before
+    reach = cursor - _microseconds(look_back)
+    return reach if before is None else max(before, reach)
 
 
 @dataclass
@@ -84,7 +92,7 @@ class _New:
             if new and self.claimed and page.size > ALONE:
                 self.limited = True
                 return
-            reached = [time for time in times if time <= self.latest]
+            reached = [time for time in times if page.ordered and time <= self.latest]
             self.cursor = max(reached if self.cursor is None else [self.cursor, *reached], default=None)
             if new:
                 picked = page.only(new, self.claimed + 1)

@@ -110,6 +110,8 @@ class TimedPage:
     """Gives the rows with these indices, typed and checked, their `_row` counting up from a number."""
     slack: timedelta
     """How far before the time asked for a sweep may begin."""
+    ordered: bool = True
+    """Whether rows that are earlier were all on the pages before."""
     units: Units = field(default_factory=dict)
 
     @property

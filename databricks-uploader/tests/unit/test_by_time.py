@@ -39,6 +39,8 @@ class Node:
     start: datetime | Literal["beginning", "now"] = "beginning"
     target: MemoryTable = field(default_factory=MemoryTable)
     span_rows: int = 7
+    zone: str = "UTC"
+    late_arrival: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         (self.folder / "state" / "spool").mkdir(parents=True)
@@ -51,9 +53,11 @@ class Node:
     def opened(self) -> Iterator[tuple[Pipeline, Ports]]:
         with Store.open(self.folder / "state") as store:
             identity = Identity("node", self.table, f"raw_{self.table}")
-            source = SqliteSource(self.database, lambda _: None, self.table, page_size=PageSize(first_rows=2, rows=3))
+            size = PageSize(first_rows=2, rows=3)
+            source = SqliteSource(self.database, lambda _: None, self.table, zone=self.zone, page_size=size)
             spool = FolderSpool(self.folder / "state" / "spool")
-            pipeline = Pipeline(identity, Limits(span_rows=self.span_rows), self.order, start=self.start)
+            limits = Limits(span_rows=self.span_rows)
+            pipeline = Pipeline(identity, limits, self.order, late_arrival=self.late_arrival, start=self.start)
             yield pipeline, Ports(source, MemoryDestination(self.target, identity), spool, store, FakeClock())
 
     def upload(self) -> list[Any]:
@@ -142,6 +146,49 @@ def test_local_times_that_fall_back_are_read_once(tmp_path: Path, writer: Writer
     writer.write(node.database, "INSERT INTO t VALUES ('2026-10-25T02:05:00+01:00', 'a', 3)",
                  "INSERT INTO t VALUES ('2026-10-25T03:00:00+01:00', 'a', 4)")  # fmt: skip
     assert node.upload() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Oslo", "Pacific/Kiritimati"])
+def test_local_times_are_read_once_in_whichever_zone(tmp_path: Path, writer: Writer, zone: str) -> None:
+    node = Node(tmp_path, span_rows=2, zone=zone)
+    writer.write(node.database, KEYED, *(row(i, i, suffix="") for i in range(5)))
+    assert node.upload() == [0, 1, 2, 3, 4]
+    writer.write(node.database, row(6, 6, suffix=""), row(4.5, 45, suffix=""))
+    assert node.upload() == [0, 1, 2, 3, 4, 6, 45]
+
+
+def test_local_times_of_the_hour_that_comes_twice_are_read(tmp_path: Path, writer: Writer) -> None:
+    node = Node(tmp_path, zone="America/New_York")
+    fall = 60 * 24 * -19 + 60  # 2026-11-01T01:00, which is twice; the second one is taken for the first
+    writer.write(node.database, KEYED, row(fall + 59, 1, suffix=""))
+    node.upload()
+    writer.write(node.database, row(fall + 55, 2, suffix=""), row(fall + 61, 3, suffix=""))
+    assert node.upload() == [1, 2, 3]
+
+
+def test_a_longer_look_back_loads_no_row_twice(node: Node, writer: Writer) -> None:
+    node.upload()
+    node.late_arrival = timedelta(hours=1)
+    writer.write(node.database, row(40, 40), row(39.5, 395))
+    assert node.upload() == [*range(20), 40, 395]
+
+
+def test_times_written_in_another_way_than_most_are_loaded_once_and_hide_nothing(
+    tmp_path: Path, writer: Writer
+) -> None:
+    node = Node(tmp_path, order="time", span_rows=1)
+    first = int(START.timestamp())
+    writer.write(
+        node.database,
+        "CREATE TABLE t (ts, v INTEGER)",
+        *(f"INSERT INTO t VALUES ({first + 60 * i}, {i})" for i in range(5)),
+        f"INSERT INTO t VALUES ('{START + timedelta(minutes=3):%Y-%m-%dT%H:%M:%SZ}', 100)",
+    )
+    assert node.upload() == [0, 1, 2, 3, 4, 100]
+    for minute in (60, 120):
+        writer.write(node.database, f"INSERT INTO t VALUES ({first + 60 * minute}, {minute})")
+    assert node.upload() == [0, 1, 2, 3, 4, 60, 100, 120]
+    assert node.upload() == [0, 1, 2, 3, 4, 60, 100, 120]
 
 
 def test_a_view_is_read_when_it_is_named_and_rows_alike_are_counted(tmp_path: Path, writer: Writer) -> None:

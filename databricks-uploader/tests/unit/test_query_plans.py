@@ -4,18 +4,29 @@ Not so where its owner ran ANALYZE when it had five rows or fewer, and never aga
 cheaper than a search.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.support.writer import Writer
 
 from databricks_uploader.model.columns import matched, natural_schema
 from databricks_uploader.model.gaps import HIGHEST, LOWEST
-from databricks_uploader.model.source import SourceTable
+from databricks_uploader.model.source import SourceTable, telling_columns
+from databricks_uploader.ports import TimedPage
 from databricks_uploader.source import plan as plans
-from databricks_uploader.source.connection import connect
+from databricks_uploader.source.by_time import Sweep
+from databricks_uploader.source.connection import Connection, connect
+from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import Plan
+from databricks_uploader.source.rows import Rows
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.source.typed import way
 
@@ -120,3 +131,92 @@ def test_no_statement_of_the_normal_way_scans_the_table(path: Path, way: str) ->
     searches = [step for step in steps if step.split()[:2] == ["SEARCH", "t"]]
     assert searches != []
     assert all(step.endswith(search) for step in searches), "it reads no further than it must"
+
+
+OF_TIME = {
+    "a key of a table without rowids": ("CREATE TABLE t (ts TEXT, v INTEGER, PRIMARY KEY (ts, v)) WITHOUT ROWID",),
+    "an index": ("CREATE TABLE t (ts TEXT, v INTEGER)", "CREATE INDEX i ON t (ts)"),
+    "an index of numbers": ("CREATE TABLE t (ts INTEGER, v INTEGER)", "CREATE INDEX i ON t (ts)"),
+    "an index below a view": (
+        "CREATE TABLE below (ts TEXT, v INTEGER)",
+        "CREATE INDEX i ON below (ts)",
+        "CREATE VIEW t AS SELECT ts, v FROM below WHERE v >= 0",
+    ),
+}
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Asked:
+    """A connection that remembers what it was asked."""
+
+    connection: Connection
+    statements: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (stands for any method of a connection)
+        found = getattr(self.connection, name)
+        return partial(self._remembered, found) if name in ("rows", "read") else found
+
+    def _remembered(self, ask: Callable[..., Any], statement: str, **limits: int) -> Any:  # noqa: ANN401
+        self.statements.append(statement)
+        return ask(statement, **limits)
+
+
+def steps(path: Path, statement: str) -> int:
+    """Return how many steps SQLite's machine takes for a statement."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("octet_length", 1, lambda value: len(str(value)))  # not there in all versions
+        connection.set_progress_handler(step, 1)
+        connection.execute(statement).fetchall()
+    return taken
+
+
+@pytest.fixture(params=OF_TIME, scope="module")
+def timed(request: pytest.FixtureRequest, writer: Writer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a table with a row a second."""
+    path = tmp_path_factory.mktemp("times") / "a.db"
+    made = OF_TIME[request.param]
+    table = "below" if "below" in made[0] else "t"
+    second = f"{int(BEGUN.timestamp())} + i"
+    time = second if "numbers" in request.param else f"strftime('%Y-%m-%dT%H:%M:%SZ', {second}, 'unixepoch')"
+    writer.write(
+        path,
+        *made,
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) "
+        f"INSERT INTO {table} SELECT {time}, i FROM n",
+    )
+    return path
+
+
+def asked(path: Path, read: Callable[[Sweep], Iterator[TimedPage]]) -> tuple[int, list[int]]:
+    """Read in the order of times; return how many rows came, and the steps of each statement."""
+    source = SqliteSource(path, lambda _: None, "t")
+    table = source.table()
+    time, units = table.get("ts"), source.time_column(table)
+    assert time is not None
+    assert units is not None
+    with connect(path, lambda _: None) as connection:
+        remembered = Asked(connection)
+        pairs = matched(table, "ts", natural_schema(table, "ts")).pairs
+        rows = Rows(
+            cast("Connection", remembered), table, pairs, "ts", "UTC",
+            {} if units.unit is None else {"ts": units.unit}, telling_columns(table),
+        )  # fmt: skip
+        found = sum(page.rows for page in read(Sweep(rows, time, PageSize(first_rows=8), Care())))
+    return found, [steps(path, statement) for statement in remembered.statements]
+
+
+def test_a_look_back_reads_an_index_of_times_from_there_on_and_no_further_than_a_page(timed: Path) -> None:
+    since = BEGUN + timedelta(seconds=ROWS - 20)
+    rows, taken = asked(timed, lambda sweep: sweep.pages(since))
+    assert 20 <= rows <= 25
+    assert max(taken) < 1_000, taken
+    rows, taken = asked(timed, lambda sweep: islice(sweep.pages(BEGUN), 1))
+    assert (rows, max(taken) < 1_000) == (8, True)

@@ -44,7 +44,7 @@ class Position:
     order: Literal["rowid", "time"] = "rowid"
     """What the cursor is of: a rowid, or the time of rows in µs since 1970."""
     floor: int | None = None
-    """Where the cursor is a time: rows before this one are not wanted."""
+    """Where the cursor is a time: rows before this one are not wanted, as they are not remembered one by one."""
     units: Mapping[str, Unit] = field(default_factory=dict)
     """Source column → the unit of its numbers, where it holds times; decided once."""
     recent: Recent = field(default_factory=Recent)

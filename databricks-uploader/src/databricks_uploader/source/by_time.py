@@ -2,14 +2,15 @@
 
 Times are compared as the source holds them, so that an index serves; and then, parsed, one by one. Numbers sort like
 the times that they stand for. Text in ISO 8601 does as long as the zone is the same and up to a second, as `Z` sorts
-after a fraction: `slack` is how far the two orders may be apart.
+after a fraction; local time does where clocks are not set back: `slack` is how far the two orders may be apart.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
+from zoneinfo import ZoneInfo
 
 from arro3.compute import take
 from arro3.core import Array, DataType
@@ -19,7 +20,7 @@ from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import SourceColumn
 from databricks_uploader.model.table import Column, DeltaType
-from databricks_uploader.model.times import DAY_MS, FACTOR, JULIAN_EPOCH_MS, Unit
+from databricks_uploader.model.times import DAY_MS, EARLIEST, EPOCH, FACTOR, JULIAN_EPOCH_MS, LATEST, Unit
 from databricks_uploader.ports import Picked, TimedPage
 from databricks_uploader.source import exact
 from databricks_uploader.source.connection import identifier, text
@@ -28,14 +29,19 @@ from databricks_uploader.source.order import within
 from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import value_forms
 from databricks_uploader.source.rows import Raw, Rows, Unfit, size_of, values_of
-from databricks_uploader.source.typed import Way, way
+from databricks_uploader.source.typed import UTC, Way, way
 
 MOST_TIES = 65_536
 MOST_ODD = 10_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ZONED = re.compile(r"[+-](?!00:?(00)?$)\d\d:?(\d\d)?$")
+_IN_UTC, _ZONED = re.compile(r"(?:Z|UTC|[+-]00:?(?:00)?)\s*$", re.IGNORECASE), re.compile(r"[+-]\d\d:?(?:\d\d)?\s*$")
 _ONE_ZONE, _ANY_ZONE, _DATES = timedelta(seconds=2), timedelta(hours=26, seconds=2), timedelta(days=1)
-
+_LOCAL = timedelta(hours=3)
+"""More than any clock was set back by since 1970."""
+_MICROSECOND = timedelta(microseconds=1)
+_BEFORE_ALL, _AFTER_ALL = "/~", ":"
+"""Texts that sort around those that begin with a digit."""
+_CALENDAR = 2 * 86_400_000_000
+"""µs from the ends of the years 1 to 9999 that Python may not hold in some zone."""
 
 Moment = str | int | float
 """A time as the source holds it."""
@@ -68,17 +74,18 @@ class Sweep:
 
         Those are NULL, and what is neither text that begins like a time nor, where times are numbers, a number.
         """
-        odd = self._page(self._out_of_order, timedelta())
-        if odd is not None:
-            yield odd[0]
-        ((newest,),) = self.rows.connection.rows(f"SELECT max({self._column}) {self._in_order}")
+        yield from self._out_of_order()
+        newest = self._newest(None)
         if newest is None:
             return
-        away = slack(newest) if self._unit is None else timedelta()
-        after = None if since is None else self._bound(since - away, newest)
+        away = self._slack(newest)
+        after = None if since is None else self._bound((since - away - EPOCH) // _MICROSECOND, newest)
+        yield from self._through(after, None, away)
+
+    def _through(self, after: Moment | None, most: Moment | None, away: timedelta) -> Iterator[TimedPage]:
         limit, last = self.size.first_rows, False
         while not last:
-            found = self._page(partial(self._next, after, limit), away)
+            found = self._page(partial(self._next, after, most, limit), away)
             if found is None:
                 return
             page, after = found
@@ -103,30 +110,44 @@ class Sweep:
 
     # No literal here is one that the column's affinity would make a number.
 
-    @property
-    def _in_order(self) -> str:
-        """FROM and WHERE of the rows that sort by time."""
-        where = f"{self._column} >= '/~' AND {self._column} < ':'" if self._unit is None else f"{self._column} < ''"
-        return f"{self.rows.plan.source} WHERE {where}"
+    def _in_order(self, after: Moment | None, most: Moment | None) -> str:
+        """FROM and WHERE of the rows that sort by time, those after one time and up to another."""
+        # One bound on each side: of two, SQLite begins its search at the first, and reads on to the other.
+        c, textual = self._column, self._unit is None
+        low = f"{c} > {_literal(_BEFORE_ALL if after is None else after)}" if textual or after is not None else "1"
+        high = f"{c} < '{_AFTER_ALL if textual else ''}'" if most is None else f"{c} <= {_literal(most)}"
+        return f"{self.rows.plan.source} WHERE {low} AND {high}"
 
-    def _out_of_order(self) -> _Read | None:
+    def _out_of_order(self) -> Iterator[TimedPage]:
         c = self._column
-        odd = f"{c} < '/~' OR {c} >= ':'" if self._unit is None else f"{c} >= ''"
-        return self._read(f"{self.rows.plan.source} WHERE ({c} IS NULL OR {odd})", MOST_ODD, last=False, reached=None)
+        odd = [f"{c} <= '{_BEFORE_ALL}'", f"{c} >= '{_AFTER_ALL}'"] if self._unit is None else [f"{c} >= ''"]
+        for each in [f"{c} IS NULL", *odd]:  # one by one, as SQLite scans a table without rowids for an OR
+            where = f"{self.rows.plan.source} WHERE {each}"
+            found = self._page(partial(self._read, where, MOST_ODD, last=False, reached=None), timedelta())
+            if found is not None:
+                yield found[0]
 
-    def _bound(self, moment: datetime, like: Moment) -> Moment:
-        """Return what sorts before all times from `moment` on, `like` being one of the column."""
+    def _newest(self, most: Moment | None) -> Moment | None:
+        """Return the last time in order, up to one."""
+        ((newest,),) = self.rows.connection.rows(f"SELECT max({self._column}) {self._in_order(None, most)}")
+        found: Moment | None = newest
+        return found
+
+    def _slack(self, newest: Moment) -> timedelta:
+        return slack(str(newest), self.rows.zone) if self._unit is None else timedelta()
+
+    def _bound(self, time: int, like: Moment) -> Moment:
+        """Return what sorts before all times from that one on, in µs since 1970; `like` is one of the column."""
         if self._unit is None:
-            return _text_bound(moment, str(like))
-        microseconds = (moment - _EPOCH) // timedelta(microseconds=1) - 1
+            return _text_bound(time, str(like), self.rows.zone)
         if self._unit is Unit.JULIAN_DAY:
-            return (microseconds / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS
-        return microseconds * 1_000 if self._unit is Unit.NANOSECONDS else microseconds / FACTOR[self._unit]
+            return ((time - 1) / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS
+        return (time - 1) * 1_000 if self._unit is Unit.NANOSECONDS else (time - 1) / FACTOR[self._unit]
 
-    def _next(self, after: Moment | None, limit: int) -> _Read | None:
+    def _next(self, after: Moment | None, most: Moment | None, limit: int) -> _Read | None:
         """Read the next rows in order, all of the last one's time among them; None where there is none."""
         c, connection = self._column, self.rows.connection
-        where = self._in_order + ("" if after is None else f" AND {c} > {_literal(after)}")
+        where = self._in_order(after, most)
         if self.care.needed:
             found = connection.rows(f"{self.rows.plan.sizes(where, c)} ORDER BY {c} LIMIT {limit}")
             sizes = [size for _, size in found]
@@ -137,8 +158,7 @@ class Sweep:
         up_to = last if end is None else end
         if up_to is None:
             return None
-        rows = f"{where} AND {c} <= {_literal(up_to)}"
-        read = self._read(rows, limit + MOST_TIES, last=up_to == last, reached=up_to)
+        read = self._read(self._in_order(after, up_to), limit + MOST_TIES, last=up_to == last, reached=up_to)
         if read is None or not within(self._moments(read.raw), after, up_to):
             raise damaged(connection.path)
         return read
@@ -183,6 +203,7 @@ class Sweep:
             read.last,
             partial(self._only, read.raw, reasons),
             away,
+            read.reached is not None,
             dict(self.rows.units),
         )
         return page, read.reached
@@ -212,18 +233,29 @@ class Sweep:
         return Picked(sorted_out.columns, sorted_out.altered, apart)
 
 
-def slack(newest: str) -> timedelta:
-    """Return how far the order of text and that of times may be apart in a column whose last text is `newest`."""
+def slack(newest: str, zone: str = UTC) -> timedelta:
+    """Return how far the order of text and that of times may be apart in a column whose last text is `newest`.
+
+    `zone`: of text without one.
+    """
     if len(newest) <= len("2026-01-01"):
         return _DATES
-    return _ANY_ZONE if _ZONED.search(newest[10:]) else _ONE_ZONE
+    if _IN_UTC.search(newest[10:]):
+        return _ONE_ZONE
+    if _ZONED.search(newest[10:]):
+        return _ANY_ZONE
+    return _ONE_ZONE if zone == UTC else _LOCAL
 
 
-def _text_bound(time: datetime, like: str) -> str:
+def _text_bound(time: int, like: str, zone: str) -> str:
     """Return a text that sorts before those of all times from `time` on, `like` being one."""
-    if len(like) <= len("2026-01-01"):
-        return time.strftime("%Y-%m-%d")
-    return time.strftime(f"%Y-%m-%d{like[10]}%H:%M:%S")
+    if not EARLIEST + _CALENDAR < time < LATEST - _CALENDAR:
+        return _BEFORE_ALL if time < 0 else _AFTER_ALL
+    moment = EPOCH + timedelta(microseconds=time)
+    if not _ZONED.search(like[10:]) and not _IN_UTC.search(like[10:]):
+        moment = moment.astimezone(ZoneInfo(zone))
+    written = moment.replace(tzinfo=None).isoformat(timespec="seconds")
+    return written[:10] if len(like) <= len("2026-01-01") else f"{written[:10]}{like[10]}{written[11:]}"
 
 
 def _literal(moment: Moment) -> str:
