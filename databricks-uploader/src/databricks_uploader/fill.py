@@ -48,7 +48,8 @@ def fill(pipeline: Pipeline, position: Position, ports: Ports, tell: Tell, *, co
         first = next(reading.pages, None)
         if first is None:
             ports.source.nothing_new()
-            return emit(ahead, _newest_found(standing, reading.look), pipeline, ports, tell)
+            ahead = replace(ahead, known_row=_newest_found(standing, reading.look))
+            return emit(ahead, pipeline, ports, tell)
         _tell_missed(standing, first, tell)
         pages = seen.until(pipeline.limits, chain([first], reading.pages))
         made = worked((page.columns for page in pages), ahead, pipeline, ports)

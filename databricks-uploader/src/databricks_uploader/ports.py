@@ -106,8 +106,10 @@ class TimedPage:
     """Bytes in memory."""
     last: bool
     """Whether no later row was there when it was read."""
-    only: Callable[[Sequence[int], int], Picked]
-    """Gives the rows with these indices, typed and checked, their `_row` counting up from a number."""
+    only: Callable[[Sequence[int], Sequence[int]], Picked]
+    """Gives the rows with these indices, typed and checked, with these numbers as their `_row`."""
+    held: Callable[[], Sequence[Mapping[str, RawValue]]]
+    """Gives all values of the rows, as the source holds them, where no columns were asked for."""
     slack: timedelta
     """How far before the time asked for a sweep may begin."""
     ordered: bool = True
@@ -195,6 +197,15 @@ class Source(Protocol):
         self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> AbstractContextManager[Iterator[TimedPage]]:
         """Read all rows of a time on (None: all rows), and some before, each page its own read transaction."""
+        ...
+
+    def between(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, ranges: Sequence[Range]
+    ) -> AbstractContextManager[Iterator[TimedPage]]:
+        """Read all rows of ranges of times in µs since 1970 again, and some around, each page its own read transaction.
+
+        No columns: to have all values of rows.
+        """
         ...
 
     def again(

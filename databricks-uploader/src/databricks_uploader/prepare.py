@@ -97,11 +97,6 @@ def _order(pipeline: Pipeline, source: SourceTable, time: str | None) -> Literal
         order = "time" if source.rowid is None else "rowid"
     if order == "rowid" and source.rowid is None:
         raise ConfigError(f"{source.name!r} has no rowids", hint="leave cursor unset, or set it to timestamp")
-    if order == "time" and pipeline.aggregate is not None:
-        raise ConfigError(
-            f"{source.name!r} is read in the order of times, and aggregates need rowids in this version",
-            hint="aggregate a table that has rowids, and leave cursor unset",
-        )
     if order == "time" and time is None:
         raise ConfigError(
             f"{source.name!r} is read in the order of times, and no column holds them",

@@ -126,7 +126,7 @@ def _newest(
         newest: deque[tuple[ArrowColumns, int]] = deque()
         with ports.source.sweep(source, layout.pairs, position, None) as pages:
             for page in pages:
-                picked = page.only(range(page.rows), 1)
+                picked = page.only(range(page.rows), range(1, page.rows + 1))
                 newest.append((picked.columns, len(picked.quarantined)))
                 while len(newest) > 1 and sum(_length(batch) for batch, _ in [*newest][1:]) >= NEWEST:
                     newest.popleft()

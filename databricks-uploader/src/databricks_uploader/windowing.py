@@ -1,6 +1,7 @@
 """Rows → windows: which of them a span changes, and which are closed and emitted."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,12 +14,13 @@ from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.quarantine import QuarantinedRow
+from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.step_counts import ByRule
 from databricks_uploader.model.times import EPOCH
 from databricks_uploader.model.touched import (
     FUTURE,
+    Seen,
     Window,
     closes_at,
     due,
@@ -37,12 +39,15 @@ from databricks_uploader.model.upsert import NODE, check_ours
 from databricks_uploader.model.windows import Grid, key_of
 from databricks_uploader.model.witness import Values
 from databricks_uploader.model.work import Aggregate
-from databricks_uploader.ports import ArrowColumns, Lineage, Ports, RowsAtHand, Spooled, WindowsDestination
+from databricks_uploader.ports import ArrowColumns, Lineage, Ports, RowsAtHand, Source, Spooled, WindowsDestination
 
 _MICROSECOND = timedelta(microseconds=1)
 NO_TIME = "no time, so that the row is in no window"
 FORGOTTEN = "a time of a window that is remembered no more"
 LACKING = "a time of a window that the source lacks other rows of by now"
+
+RowKept = tuple[int | None, Mapping[str, RawValue]]
+"""Of a row in quarantine its rowid, None where it has none, and its values."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Worked:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What is known of a span before its rows are looked at."""
+    """What is known of a span before its rows are looked at, which are known by their rowids."""
 
     table: SourceTable
     layout: Layout
@@ -76,6 +81,25 @@ class Ahead:
     apart: Apart
     is_last: Callable[[], bool]
     """Tells, once all rows were read, whether no row came after them."""
+    known_row: tuple[int, Values] | None = None
+    """One that tells whether the source is the one that rows were read of."""
+
+    def seen(self, rows: RowsAtHand) -> Sequence[Seen]:
+        """Return the windows that rows are in, and the ranges that the source has them in."""
+        return rows.looked.seen
+
+    def again(
+        self, windows: Sequence[Window], apart: Sequence[int], source: Source, /
+    ) -> AbstractContextManager[Iterator[ArrowColumns]]:
+        """Read the rows of windows again, without those in quarantine, whose rowids are given."""
+        position = self.before.position
+        ranges = read_again(windows, self.table, position, apart)
+        return source.within(self.table, self.layout.pairs, position, ranges, self.known_row)
+
+    def kept(self, keys: Sequence[int], _windows: Sequence[Window], source: Source, /) -> Sequence[RowKept]:
+        """Return rows as the quarantine keeps them, of windows where they were found again."""
+        found = source.held(self.table, keys) if self.apart.keeps_values and keys else {}
+        return [(key, found.get(key, {})) for key in keys]
 
 
 def worked(batches: Iterator[ArrowColumns], span: Ahead, pipeline: Pipeline, ports: Ports) -> Worked:
@@ -85,10 +109,11 @@ def worked(batches: Iterator[ArrowColumns], span: Ahead, pipeline: Pipeline, por
         return Worked(ports.spool.write(batches, span.layout.work, span.lineage))
     known, since = ports.state.windows(pipeline.identity), span.before.position.windows_since
     with ports.spool.rows_at_hand(batches, span.layout.work, work, span.lineage) as rows:
-        gone = of_forgotten(rows.looked.seen, known, since)
-        seen = [one for one in rows.looked.seen if one not in gone]
+        all_seen = span.seen(rows)
+        gone = of_forgotten(all_seen, known, since)
+        seen = [one for one in all_seen if one not in gone]
         if gone or rows.looked.untimed:
-            _set_apart(rows.keys([one.start for one in gone]), FORGOTTEN, span, ports)
+            _set_apart(rows.keys([one.start for one in gone]), FORGOTTEN, span, (), ports)
         after = {**known, **{window.start: window for window in touched(known, seen)}}
         now = _micros(span.lineage.claimed_at)
         reached = latest(after.values(), now) if span.is_last() else _read_up_to(after.values(), now)
@@ -132,10 +157,10 @@ def tell_open(pipeline: Pipeline, ports: Ports, tell: Tell) -> None:
         tell(WindowsOpen(pipeline.identity, len(waiting), rows, EPOCH + timedelta(microseconds=closes)))
 
 
-def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
+def emit(span: Ahead, pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
     """Claim windows that are closed, computed anew over all their rows; tell whether there are more.
 
-    `known_row` is one that tells whether the source is the one that the rows were read of.
+    Where the cursor is a time, they may have rows that came too late to be read with a span: those are read now.
     """
     work, identity = span.layout.aggregate, pipeline.identity
     known = ports.state.windows(identity)
@@ -143,26 +168,27 @@ def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, 
     if work is None or not closed:
         return False
     some, position = portion(closed, pipeline.limits.span_rows), span.before.position
-    ranges = read_again(some, span.table, position, ports.state.keys_apart(identity, position.incarnation))
+    apart = ports.state.keys_apart(identity, position.incarnation)
     with (
-        ports.source.within(span.table, span.layout.pairs, position, ranges, known_row) as batches,
+        span.again(some, apart, ports.source) as batches,
         ports.spool.rows_at_hand(batches, span.layout.work, work, span.lineage) as rows,
     ):
         found = {one.start: one.rows for one in rows.looked.seen}
         lacking = [window for window in some if window.lacks(found.get(window.start, 0))]
         emitted = [window for window in some if window not in lacking]
+        more = {w.start: max(0, found[w.start] - w.rows) if work.by_time else 0 for w in emitted}
         late = _waiting(rows, lacking)
         _check_alone(emitted, work, span, ports)
         spooled = rows.aggregate([w.start for w in emitted]) if emitted else Spooled(None)
-    _set_apart(late, LACKING, span, ports)
+    _set_apart(late, LACKING, span, lacking, ports)
     lost = sum(window.waiting for window in lacking) - len(late)
     settled = Settled(sum(window.waiting for window in emitted), len(late), max(0, lost))
-    read = LateSpan(()), Counts(0, 0), None
+    read = LateSpan(()), Counts(sum(more.values()), sum(more.values())), None
     claim = replace(
         claim_of(pipeline, span.lineage, span.layout, replace(spooled, by_rule=ByRule()), read), settled=settled
     )
-    changed = {w.start: w.emitted(span.lineage.sequence) for w in emitted}
-    changed |= {w.start: replace(w, waiting=0) for w in lacking}
+    changed = {w.start: w.emitted(span.lineage.sequence, more[w.start]) for w in emitted}
+    changed |= {w.start: replace(w, waiting=0, late=()) for w in lacking}
     windows, since = _forgotten(known, work.grid, position.windows_since, changed)
     after = replace(position, sequence=span.lineage.sequence, windows_since=since)
     ports.state.claim(claim, replace(span.before, position=after, windows=windows), span.apart.quarantined)
@@ -215,23 +241,27 @@ def _read_up_to(windows: Collection[Window], now: int) -> int:
 
 
 def _waiting(rows: RowsAtHand, lacking: Sequence[Window]) -> list[tuple[int | None, int]]:
-    """Return the rows that lacking windows wait for: of each the newest ones."""
+    """Return the rows of lacking windows that wait, by window and key."""
     if not lacking:
         return []
-    waiting = {window.start: window.waiting for window in lacking}
     found: dict[int, list[int]] = {}
-    for start, key in rows.keys(list(waiting)):
+    for start, key in rows.keys([window.start for window in lacking]):
         if start is not None:
             found.setdefault(start, []).append(key)
-    return [(start, key) for start, keys in found.items() for key in sorted(keys)[-waiting[start] :]]
+    return [(w.start, key) for w in lacking for key in w.waiting_of(found.get(w.start, []))]
 
 
-def _set_apart(keys: Sequence[tuple[int | None, int]], reason: str, span: Ahead, ports: Ports) -> None:
+def _set_apart(
+    keys: Sequence[tuple[int | None, int]], reason: str, span: Ahead, windows: Sequence[Window], ports: Ports
+) -> None:
     """Put rows into quarantine: those of a window by a reason, those of none since they have no time."""
     time = span.before.position.witness_columns[0]
-    found = ports.source.held(span.table, [key for _, key in keys]) if span.apart.keeps_values and keys else {}
+    kept = span.kept([key for _, key in keys], windows, ports.source)
     span.apart.also(
-        [QuarantinedRow(key, {time: NO_TIME if start is None else reason}, found.get(key, {})) for start, key in keys]
+        [
+            QuarantinedRow(key, {time: NO_TIME if start is None else reason}, values)
+            for (start, _), (key, values) in zip(keys, kept, strict=True)
+        ]
     )
 
 

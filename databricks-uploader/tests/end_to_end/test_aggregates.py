@@ -20,6 +20,17 @@ aggregate_config:
     readings: "count"
 """
 READINGS = "CREATE TABLE readings (id INTEGER PRIMARY KEY, ts TEXT, device_id TEXT, temperature REAL, humidity REAL)"
+KINDS = {
+    "by rowid": (READINGS, ""),
+    "by time": (READINGS, "cursor: timestamp"),
+    "without rowids": (
+        "CREATE TABLE readings (id INTEGER, ts TEXT, device_id TEXT, temperature REAL, humidity REAL, "
+        "PRIMARY KEY (ts, id)) WITHOUT ROWID",
+        "late_arrival: 2h",
+    ),
+}
+"""Tables, and how they are read."""
+LONG = pytest.mark.long
 TRUTH = (
     "SELECT device_id, strftime('%Y-%m-%d %H:00', ts), avg(temperature), max(humidity), count(*) FROM readings "
     "WHERE ts < '2026-02' GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2"
@@ -28,10 +39,16 @@ SEEN = "device_id, strftime(hour AT TIME ZONE 'UTC', '%Y-%m-%d %H:00'), avg_temp
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def kind() -> str:
+    return "by rowid"
+
+
+@pytest.fixture
+def site(tmp_path: Path, kind: str) -> Site:
     found = Site(tmp_path)
-    found.execute(READINGS)
-    found.settings(HOURLY)
+    made, read = KINDS[kind]
+    found.execute(made)
+    found.settings(read + HOURLY)
     return found
 
 
@@ -48,6 +65,7 @@ def seen(site: Site, columns: str = SEEN) -> list[tuple[object, ...]]:
     return tables.rows(site.table("aggregated_readings"), columns, "1, 2")
 
 
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=LONG) if kind != "by rowid" else kind for kind in KINDS])
 def test_the_table_is_what_one_query_gives(site: Site) -> None:
     add(
         site,
@@ -62,6 +80,7 @@ def test_the_table_is_what_one_query_gives(site: Site) -> None:
     assert "loaded 4 rows into aggregated_readings" in done.errors
 
 
+@pytest.mark.parametrize("kind", ["by rowid", "without rowids"])
 def test_a_late_row_corrects_its_window_and_leaves_the_others(site: Site) -> None:
     add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
     site.upload()
@@ -86,16 +105,24 @@ def test_an_open_window_waits_and_a_single_run_says_until_when(site: Site) -> No
     assert "waiting   1 row of" in site.run("state", "show").output
 
 
-def test_rows_without_a_time_go_into_quarantine(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("by rowid", "no time, so that the row is in no window"),
+        pytest.param("by time", "NULL, and is the time to order by", marks=LONG),
+    ],
+)
+def test_rows_without_a_time_go_into_quarantine(site: Site, reason: str) -> None:
     add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, NULL, 'a', 21.0, 41", "3, 'soon', 'a', 22.0, 41")
     add(site, "4, '2026-01-31T08:10:00Z', 'a', 22.0, 40")
     site.upload()
     assert seen(site) == [("a", "2026-01-31 08:00", 21.0, 40.0, 2)]
     listed = site.run("quarantine", "list").output
-    assert "no time, so that the row is in no window" in listed
+    assert reason in listed
     assert "2" in listed
 
 
+@pytest.mark.parametrize("kind", ["by rowid", pytest.param("without rowids", marks=LONG)])
 def test_a_late_row_of_a_window_whose_rows_are_gone_is_set_apart_rather_than_the_window_falsified(site: Site) -> None:
     add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T09:20:00Z', 'a', 21.0, 41")
     site.upload()
@@ -245,11 +272,16 @@ def test_from_the_beginning_again_gives_the_same_table(site: Site) -> None:
     assert (done.exit_code, "windows before that row could not be corrected" in done.errors) == (2, True)
 
 
-def test_rows_in_the_order_of_times_are_refused(site: Site) -> None:
-    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
-    site.settings("cursor: timestamp" + HOURLY)
+@pytest.mark.long
+def test_a_view_is_aggregated(site: Site) -> None:
+    site.execute("CREATE VIEW warm AS SELECT ts, device_id, temperature, humidity FROM readings WHERE temperature > 0")
+    site.settings("sqlite_table_name: warm" + HOURLY)
+    add(site, "1, '2026-01-31T08:10:00Z', 'a', 20.0, 40", "2, '2026-01-31T08:10:00Z', 'a', 20.0, 40")
+    site.upload()
+    add(site, "3, '2026-01-31T08:12:00Z', 'a', -1, 40", "4, '2026-01-31T08:10:00Z', 'a', 26.0, 40")
     done = site.upload()
-    assert (done.exit_code, "aggregates need rowids in this version" in done.errors) == (2, True)
+    assert done.exit_code == 0, done.errors
+    assert tables.rows(site.table("aggregated_warm"), SEEN, "1, 2") == [("a", "2026-01-31 08:00", 22.0, 40.0, 3)]
 
 
 OF_THE_ORIGINAL = {

@@ -39,7 +39,11 @@ POINTS = {
     "committed": ("state", "commit"),
     "freed": ("spool", "discard"),
 }
-OF_WINDOWS = {"rows at hand": ("spool", "rows_at_hand")}
+OF_WINDOWS = {
+    "rows at hand": ("spool", "rows_at_hand"),
+    "swept": ("source", "sweep"),
+    "read again": ("source", "between"),
+}
 
 WITHIN_STEPS = "rows altered"
 _SECRETS = ("DATABRICKS_TOKEN", "SANITIZE_HASH_KEY")

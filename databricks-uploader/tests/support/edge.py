@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -139,6 +139,10 @@ class EdgeNode:
     clock: FakeClock = field(default_factory=FakeClock)
     steps: tuple[Step, ...] = ()
     aggregate: AggregateStep | None = None
+    order: Literal["auto", "rowid", "time"] = "auto"
+    late_arrival: timedelta = timedelta(minutes=10)
+    source_table: str | None = None
+    zone: str = "UTC"
     key: Secret | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -168,13 +172,13 @@ class EdgeNode:
         self.writer.copy(self.backup, self.path)
 
     def source(self) -> SqliteSource:
-        return SqliteSource(self.path, lambda _: None, page_size=self.page_size)
+        return SqliteSource(self.path, lambda _: None, self.source_table, zone=self.zone, page_size=self.page_size)
 
     @property
     def pipeline(self) -> Pipeline:
         return Pipeline(
-            IDENTITY, self.limits, start=self.start, steps=self.steps, aggregate=self.aggregate, key=self.key,
-            on_new_column=self.on_new_column, keeps_values=not is_secure(self.steps),
+            IDENTITY, self.limits, self.order, self.late_arrival, self.start, self.on_new_column, self.steps,
+            self.aggregate, self.key, keeps_values=not is_secure(self.steps),
         )  # fmt: skip
 
     @contextmanager

@@ -160,6 +160,12 @@ class MemorySource:
         yield iter([page_of(there).columns] if there else [])
 
     @contextmanager
+    def between(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, ranges: Sequence[Range]
+    ) -> Iterator[Iterator[TimedPage]]:
+        yield iter(())
+
+    @contextmanager
     def sweep(
         self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> Iterator[Iterator[TimedPage]]:

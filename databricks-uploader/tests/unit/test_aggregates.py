@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -200,11 +201,25 @@ def test_first_and_last_are_by_time_and_then_by_key(tmp_path: Path) -> None:
     assert (row["first_number"], row["last_number"]) == (1, 4)
 
 
-def test_where_the_cursor_is_a_time_keys_are_times(tmp_path: Path) -> None:
-    typed_files.write(tmp_path / "typed", TYPES, hours(5, 59))
-    work = Aggregate(STEP, SCHEMA, "seen", STEP.output(SCHEMA), by_time=True)
-    (seen,) = look(work, [tmp_path / "typed"]).seen
-    assert (seen.lowest, seen.highest) == (micros(START + timedelta(minutes=5)), micros(START + timedelta(minutes=59)))
+@pytest.mark.parametrize("turned", [False, True])
+def test_where_the_cursor_is_a_time_first_and_last_are_by_time_and_then_by_values(
+    tmp_path: Path,
+    turned: bool,  # noqa: FBT001
+) -> None:
+    rows = [
+        *hours(5, number=7, site="b"),
+        *hours(5, number=8, site="a"),
+        *hours(5, number=7, site="a"),
+        *hours(59, number=9, site="c"),
+        *hours(59, number=None, site="d"),
+        *hours(59, number=1, site="d"),
+    ]
+    typed_files.write(tmp_path / "typed", TYPES, rows[::-1] if turned else rows)
+    firsts = [Aggregation(column=c, function=f) for c in ("number", "site") for f in (Function.FIRST, Function.LAST)]
+    step = AggregateStep((), tuple(firsts))
+    (row,) = rows_of(replace(work_of(step), by_time=True), [tmp_path / "typed"], tmp_path / "claim")
+    found = [row[name] for name in ("first_site", "first_number", "last_site", "last_number")]
+    assert found == ["a", 7, "d", None], "site is the earlier column, and NULL is last"
 
 
 def test_only_the_windows_asked_for_are_written_with_their_lineage(tmp_path: Path) -> None:

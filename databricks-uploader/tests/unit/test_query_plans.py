@@ -18,8 +18,9 @@ import pytest
 from tests.support.writer import Writer
 
 from databricks_uploader.model.columns import matched, natural_schema
-from databricks_uploader.model.gaps import HIGHEST, LOWEST
+from databricks_uploader.model.gaps import HIGHEST, LOWEST, Range
 from databricks_uploader.model.source import SourceTable, telling_columns
+from databricks_uploader.model.times import EPOCH
 from databricks_uploader.ports import TimedPage
 from databricks_uploader.source import plan as plans
 from databricks_uploader.source.by_time import Sweep
@@ -220,3 +221,12 @@ def test_a_look_back_reads_an_index_of_times_from_there_on_and_no_further_than_a
     assert max(taken) < 1_000, taken
     rows, taken = asked(timed, lambda sweep: islice(sweep.pages(BEGUN), 1))
     assert (rows, max(taken) < 1_000) == (8, True)
+
+
+def test_windows_are_read_again_by_an_index_of_times(timed: Path) -> None:
+    def seconds(low: int, high: int) -> Range:
+        return tuple((BEGUN + timedelta(seconds=s) - EPOCH) // timedelta(microseconds=1) for s in (low, high))  # type: ignore[return-value]  # two of them
+
+    rows, taken = asked(timed, lambda sweep: sweep.between([seconds(700, 709), seconds(2_400, 2_402)]))
+    assert 13 <= rows <= 30
+    assert max(taken) < 1_000, taken

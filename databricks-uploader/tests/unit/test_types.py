@@ -216,7 +216,7 @@ def read(table: Table, path: Path, *, exactly: bool = False) -> Found:
     else:
         with source.sweep(described, pairs, replace(position, witness_columns=("ts",), order="time"), None) as pages:
             for timed in pages:
-                picked = timed.only(range(timed.rows), 1)
+                picked = timed.only(range(timed.rows), range(1, timed.rows + 1))
                 batches.append(picked.columns)
                 altered |= picked.altered
                 quarantined |= {index + 1: row for index, row in picked.quarantined.items()}

@@ -1,6 +1,7 @@
 """Windows: where they begin and end on the days when clocks change, when they close, and what is kept of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function, TimeToken
 from databricks_uploader.model.touched import (
     FUTURE,
+    MOST_LATE,
     MOST_RANGES,
     Seen,
     Window,
@@ -19,6 +21,7 @@ from databricks_uploader.model.touched import (
     covering,
     due,
     forgetting,
+    holds,
     latest,
     loaded_of,
     of_forgotten,
@@ -196,6 +199,35 @@ def test_a_late_row_does_not_make_a_window_as_long_as_the_table() -> None:
     assert rows_again([window]) == ((1, 100), (1_000_000, 1_000_000))
     assert rows_again([window], before=500_000) == ((1, 100),)
     assert rows_again([window, Window(HOUR).touched(Seen(HOUR, 50, 90, 150, HOUR))], before=120) == ((1, 120),)
+
+
+def test_late_rows_are_known_by_their_keys_where_these_are_no_rowids() -> None:
+    first = Window(0).touched(Seen(0, 3, 0, 9, 9, (31, 12, 77)))
+    assert first.late == ()
+    assert first.waiting_of([77, 12]) == [12, 77]
+    late = first.emitted(1).touched(Seen(0, 2, 3, 4, 4, (55, 11)))
+    assert late.late == (55, 11)
+    assert late.waiting_of([77, 55, 31, 12]) == [55], "the other one is gone"
+    assert late.emitted(2, more=4) == replace(late, rows=9, waiting=0, loaded=2, late=())
+
+
+def test_where_not_all_late_rows_are_known_others_stand_in_for_them() -> None:
+    window = replace(Window(0), rows=5_000, loaded=1).touched(
+        Seen(0, MOST_LATE + 1, 0, 9, 9, tuple(range(MOST_LATE + 1)))
+    )
+    assert len(window.late) == MOST_LATE
+    assert window.waiting_of([*range(MOST_LATE), 7_000, 8_000]) == [8_000, *range(MOST_LATE)]
+
+
+def test_rowids_tell_which_rows_came_last() -> None:
+    window = Window(0).touched(Seen(0, 3, 4, 6, 9)).emitted(1).touched(Seen(0, 2, 8, 9, 9))
+    assert window.waiting_of([9, 4, 8]) == [8, 9]
+
+
+@given(st.lists(st.integers(-50, 50), max_size=8, unique=True).map(sorted), st.integers(-60, 60))
+def test_ranges_hold_the_keys_between_their_ends(ends: list[int], key: int) -> None:
+    ranges = list(zip(ends[::2], ends[1::2], strict=False))
+    assert holds(ranges, key) == any(low <= key <= high for low, high in ranges)
 
 
 KEYS = st.tuples(st.integers(-50, 50), st.integers(0, 9)).map(lambda pair: (pair[0], pair[0] + pair[1]))

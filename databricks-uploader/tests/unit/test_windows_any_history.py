@@ -4,8 +4,10 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.support import tables
@@ -29,6 +31,30 @@ STEP = AggregateStep(
     allowed_lateness=timedelta(minutes=15),
 )
 Group = tuple[str, str, int, int, float, int]
+ROWS = "id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER"
+KEYED = "id INTEGER, ts TEXT, site TEXT, v INTEGER, PRIMARY KEY (ts, id)"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A kind of source table, and how it is read."""
+
+    made: tuple[str, ...]
+    order: Literal["auto", "time"] = "auto"
+    late_arrival: timedelta = timedelta(days=40)
+    view: bool = False
+
+
+BY_ROWID = Way((f"CREATE TABLE t ({ROWS})",))
+KEY_OF_TIMES = Way((f"CREATE TABLE t ({KEYED}) WITHOUT ROWID",))
+WAYS = {
+    "by rowid": BY_ROWID,
+    "by time": KEY_OF_TIMES,
+    "by time, looking back two hours": replace(KEY_OF_TIMES, late_arrival=timedelta(hours=2)),
+    "by time, with rowids": replace(BY_ROWID, order="time"),
+    "a view of values": Way((BY_ROWID.made[0], "CREATE VIEW seen AS SELECT ts, site, v FROM t"), view=True),
+}
+BY_TIME = [name for name in WAYS if name != "by rowid"]
 TRUTH = "SELECT site, substr(ts, 1, 13), count(*), sum(v), avg(v), max(v) FROM t GROUP BY 1, 2 ORDER BY 1, 2"
 SEEN = "site, strftime(hour AT TIME ZONE 'UTC', '%Y-%m-%d %H'), row_count, CAST(sum_v AS BIGINT), avg_v, max_v"
 
@@ -39,16 +65,24 @@ def writer() -> Iterator[Writer]:
         yield process
 
 
+@pytest.fixture(params=["by rowid", "by time"])
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
 @pytest.fixture
-def node(tmp_path: Path, writer: Writer) -> EdgeNode:
+def node(tmp_path: Path, writer: Writer, way: Way) -> EdgeNode:
     table = tmp_path / "table"
-    made = EdgeNode(tmp_path, writer, aggregate=STEP, connect=lambda: DeltaWindows(table, IDENTITY, STEP.keys))
-    made.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+    made = EdgeNode(
+        tmp_path, writer, aggregate=STEP, connect=lambda: DeltaWindows(table, IDENTITY, STEP.keys), order=way.order,
+        late_arrival=way.late_arrival, source_table="seen" if way.view else None,
+    )  # fmt: skip
+    made.write(*way.made)
     return made
 
 
 def insert(node: EdgeNode, *times: datetime, value: int = 1, key: int | None = None) -> None:
-    chosen = "NULL" if key is None else str(key)
+    chosen = "(SELECT coalesce(max(id), 0) + 1 FROM t)" if key is None else str(key)
     node.write(
         *(
             f"INSERT INTO t VALUES ({chosen}, '{time:%Y-%m-%d %H:%M:%S}', '{'ab'[time.second % 2]}', {value + number})"
@@ -84,18 +118,30 @@ def check_counts(node: EdgeNode) -> None:
     assert rows == summary.rows_loaded + summary.waiting + summary.quarantined + summary.lost
 
 
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 20))])
-def test_a_month_in_spans_with_ends_at_any_call_and_late_rows_is_one_query(node: EdgeNode, seed: int) -> None:
+LONG = pytest.mark.long
+HISTORIES = [
+    *(("by rowid", seed, 14) for seed in range(3)),
+    ("by time, looking back two hours", 0, 4),
+    *(pytest.param("by rowid", seed, 14, marks=LONG) for seed in range(3, 20)),
+    *(pytest.param(way, seed, 14, marks=LONG) for way in BY_TIME for seed in range(10)),
+]
+
+
+@pytest.mark.parametrize(("way", "seed", "rounds"), HISTORIES, indirect=["way"])
+def test_a_month_in_spans_with_ends_at_any_call_and_late_rows_is_one_query(
+    node: EdgeNode, seed: int, rounds: int
+) -> None:
+    latest = int(node.late_arrival.total_seconds()) // 2
     chance = random.Random(seed)  # noqa: S311  (no secret)
     time = START - timedelta(days=30)
-    for _ in range(14):
+    for _ in range(rounds):
         rows = chance.randint(1, 40)
         steps = [timedelta(seconds=chance.randint(0, 7_000)) for _ in range(rows)]
         times = []
         for step in steps:
             time = min(time + step, START + timedelta(hours=2))
-            back = timedelta(seconds=chance.choice([0, 0, 0, 600, 86_400 * chance.randint(0, 20)]))
-            times.append(time - back)
+            back = chance.choice([0, 0, 0, 600, 86_400 * chance.randint(0, 20)])
+            times.append(time - timedelta(seconds=min(back, latest)))
         insert(node, *times, value=chance.randint(-50, 50))
         if chance.random() < 0.7:
             with suppress(PowerIsCutError):
@@ -125,6 +171,7 @@ def test_times_far_in_the_future_close_nothing(node: EdgeNode) -> None:
     assert seen(node) == []
 
 
+@pytest.mark.parametrize("way", ["by rowid"], indirect=True)
 def test_a_late_row_in_a_gap_of_rowids_corrects_its_window(node: EdgeNode) -> None:
     hour = START - timedelta(days=1)
     insert(node, hour)
@@ -136,6 +183,7 @@ def test_a_late_row_in_a_gap_of_rowids_corrects_its_window(node: EdgeNode) -> No
     check_counts(node)
 
 
+@pytest.mark.parametrize("way", ["by rowid", pytest.param("by time", marks=LONG)], indirect=True)
 def test_a_late_row_costs_its_window_and_not_the_table(node: EdgeNode) -> None:
     insert(node, *(START - timedelta(days=20) + timedelta(minutes=7 * n) for n in range(300)))
     node.upload()
@@ -147,6 +195,7 @@ def test_a_late_row_costs_its_window_and_not_the_table(node: EdgeNode) -> None:
     assert seen(node) == all_groups(node)
 
 
+@pytest.mark.parametrize("way", ["by rowid", *(pytest.param(way, marks=LONG) for way in BY_TIME)], indirect=True)
 def test_after_lost_state_all_windows_are_computed_anew(node: EdgeNode) -> None:
     insert(node, *(START - timedelta(days=20) + timedelta(minutes=17 * n) for n in range(60)))
     node.upload()
@@ -156,13 +205,13 @@ def test_after_lost_state_all_windows_are_computed_anew(node: EdgeNode) -> None:
     assert seen(node) == all_groups(node)
 
 
-def test_windows_whose_rows_a_recreated_source_lacks_are_left_as_they_are(node: EdgeNode) -> None:
+def test_windows_whose_rows_a_recreated_source_lacks_are_left_as_they_are(node: EdgeNode, way: Way) -> None:
     hour = START - timedelta(days=1)
     insert(node, *(hour + timedelta(minutes=n) for n in range(5)))
     node.upload()
     before = seen(node)
     node.path.unlink()
-    node.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+    node.write(*way.made)
     insert(node, hour + timedelta(minutes=9), hour + timedelta(hours=3), hour + timedelta(hours=3, minutes=1))
     node.upload()
     later = [group for group in all_groups(node) if group[1] == f"{hour + timedelta(hours=3):%Y-%m-%d %H}"]

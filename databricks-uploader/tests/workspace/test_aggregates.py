@@ -13,7 +13,17 @@ from tests.support.fakes import START
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import LINEAGE, Edge
 from tests.support.writer import Writer
-from tests.unit.test_windows_any_history import STEP, Group, all_groups, check_counts, closed_groups, insert
+from tests.unit.test_windows_any_history import (
+    BY_ROWID,
+    KEY_OF_TIMES,
+    STEP,
+    Group,
+    Way,
+    all_groups,
+    check_counts,
+    closed_groups,
+    insert,
+)
 
 from databricks_uploader.destinations.databricks.windows import WindowsByMerge, WindowsByVolume
 from databricks_uploader.ports import Destination
@@ -46,10 +56,12 @@ def connect(edge: Edge, request: pytest.FixtureRequest) -> Callable[[], Destinat
 
 
 @pytest.fixture
-def node(tmp_path: Path, connect: Callable[[], Destination]) -> Iterator[EdgeNode]:
+def node(tmp_path: Path, connect: Callable[[], Destination], way: Way) -> Iterator[EdgeNode]:
     with Writer() as writer:
-        made = EdgeNode(tmp_path, writer, aggregate=STEP, connect=connect)
-        made.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+        made = EdgeNode(
+            tmp_path, writer, aggregate=STEP, connect=connect, order=way.order, late_arrival=way.late_arrival
+        )
+        made.write(*way.made)
         yield made
 
 
@@ -60,7 +72,15 @@ def seen(edge: Edge) -> list[Group]:
     )
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
+LONG = pytest.mark.long
+HISTORIES = [
+    (BY_ROWID, 0),
+    *(pytest.param(BY_ROWID, seed, marks=LONG) for seed in range(1, 6)),
+    *(pytest.param(KEY_OF_TIMES, seed, marks=LONG) for seed in range(6)),
+]
+
+
+@pytest.mark.parametrize(("way", "seed"), HISTORIES)
 def test_spans_with_ends_at_any_call_and_late_rows_are_one_query(node: EdgeNode, edge: Edge, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  (no secret)
     time = START - timedelta(days=30)

@@ -1,33 +1,38 @@
 """What is remembered of windows: rows read and not yet in an emitted row, and where the source has them.
 
 A window is emitted when no more rows are expected, computed anew over all its rows; a row that comes later makes it
-wait again. Its rows are read again by their keys (rowids; times in µs since 1970 where the cursor is a time), which
+wait again. Its rows are read again by ranges of rowids, or of times in µs since 1970 where the cursor is a time, which
 need not be those of no other window.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from databricks_uploader.model.gaps import LOWEST, Range
+from databricks_uploader.model.gaps import HIGHEST, LOWEST, Range
 from databricks_uploader.model.windows import DAY, Grid
 
 MOST_RANGES = 4
 """Ranges of keys that are kept of a window, so that a late row does not make it as long as the table."""
 MOST_WINDOWS = 50_000
 """Windows that are remembered of a pipeline: 5 years of hours, 34 days of minutes; some 150 bytes each at most."""
+MOST_LATE = 1_000
+"""Late rows of a window whose keys are kept, where these don't tell in which order rows came; else any of it may be."""
 FUTURE = DAY
 """How far beyond the clock a row's time may be to be believed."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The rows of one span that are in one window: their number, lowest and highest key, and latest time."""
+    """The rows of one span that are in one window: their number, the range that they are in, and their latest time."""
 
     start: int
     rows: int
     lowest: int
     highest: int
     newest: int
+    keys: tuple[int, ...] = ()
+    """What all are known by, where that is not the rowid."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +50,34 @@ class Window:
     """Where its rows are, in order."""
     loaded: int = 0
     """The sequence of the claim that it was emitted by last; 0: by none."""
+    late: tuple[int, ...] = ()
+    """Keys of rows that were read since then, where they are no rowids."""
 
     def touched(self, seen: Seen) -> "Window":
         """Return the window with the rows of one more span."""
-        return Window(
-            self.start,
-            self.rows + seen.rows,
-            self.waiting + seen.rows,
-            max(self.newest, seen.newest) if self.rows else seen.newest,
-            covering(self.ranges, (seen.lowest, seen.highest)),
-            self.loaded,
+        return replace(
+            self,
+            rows=self.rows + seen.rows,
+            waiting=self.waiting + seen.rows,
+            newest=max(self.newest, seen.newest) if self.rows else seen.newest,
+            ranges=covering(self.ranges, (seen.lowest, seen.highest)),
+            late=(*self.late, *seen.keys)[:MOST_LATE] if self.loaded else (),
         )
 
-    def emitted(self, sequence: int) -> "Window":
-        """Return the window after a claim has its rows."""
-        return replace(self, waiting=0, loaded=sequence)
+    def emitted(self, sequence: int, more: int = 0) -> "Window":
+        """Return the window after a claim has its rows, and so many more that were found with them."""
+        return replace(self, rows=self.rows + more, waiting=0, loaded=sequence, late=())
 
     def lacks(self, found: int) -> int:
         """Return how many of its rows the source has no more, when so many were read again."""
         return max(0, self.rows - found)
+
+    def waiting_of(self, found: Sequence[int]) -> list[int]:
+        """Return which of the rows that were found again wait, by their keys: the late ones, or else the last."""
+        late = set(self.late)
+        ordered = sorted(found, key=lambda key: (key in late, key))
+        known = [key for key in ordered if key in late]
+        return known if len(late) == self.waiting else ordered[-self.waiting :]
 
 
 def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[Window]:
@@ -97,6 +111,12 @@ def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Ra
         else:
             found = (*found, (low, upto))
     return found
+
+
+def holds(ranges: Sequence[Range], key: int) -> bool:
+    """Tell whether a key is in one of some ranges, which are in order and apart."""
+    place = bisect_right(ranges, (key, HIGHEST))
+    return place > 0 and key <= ranges[place - 1][1]
 
 
 def without(ranges: Sequence[Range], gaps: Sequence[Range]) -> list[Range]:

@@ -54,7 +54,7 @@ class Aggregate:
     output: TableSchema
     """What is written besides the lineage columns: keys and values with the types of the target table."""
     by_time: bool = False
-    """Whether rows are read again by their time instead of by their rowid."""
+    """Whether the cursor is a time: then `_row` tells rows apart, and not which of two of the same time is first."""
 
     @property
     def grid(self) -> Grid:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from arro3.compute import take
@@ -17,6 +18,7 @@ from arro3.core import Array, DataType
 
 from databricks_uploader.errors import PermanentError, TransientError
 from databricks_uploader.model.columns import Pair
+from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import SourceColumn
 from databricks_uploader.model.table import Column, DeltaType
@@ -40,6 +42,10 @@ _LOCAL = timedelta(hours=3)
 _MICROSECOND = timedelta(microseconds=1)
 _BEFORE_ALL, _AFTER_ALL = "/~", ":"
 """Texts that sort around those that begin with a digit."""
+_MARGIN = 3_000
+"""µs by which a number may be off the time that it stands for."""
+_FAR = 3 * 86_400_000_000
+"""µs by which a text of a time sorts behind those of all that are so much earlier, in whichever zones."""
 _CALENDAR = 2 * 86_400_000_000
 """µs from the ends of the years 1 to 9999 that Python may not hold in some zone."""
 
@@ -81,6 +87,31 @@ class Sweep:
         away = self._slack(newest)
         after = None if since is None else self._bound((since - away - EPOCH) // _MICROSECOND, newest)
         yield from self._through(after, None, away)
+
+    def between(self, ranges: Sequence[Range]) -> Iterator[TimedPage]:
+        """Yield pages of all rows of ranges of times in µs since 1970, and of some around; first the rows out of order.
+
+        The ranges are in order and apart.
+        """
+        yield from self._out_of_order()
+        for after, most in self._around(ranges):
+            yield from self._through(after, most, timedelta())
+
+    def _around(self, ranges: Sequence[Range]) -> Sequence[tuple[Any, Any]]:
+        """Return what sorts around all rows of ranges, in order and apart."""
+        bounds = []
+        for low, high in ranges:
+            like = self._newest(self._bound(high + _FAR, "2026-01-01"))  # how times were written then
+            if like is not None:
+                away = self._slack(like) // _MICROSECOND
+                bounds.append((self._bound(low - away, like), self._bound(high + away + _MARGIN, like)))
+        found: list[tuple[Any, Any]] = []
+        for after, most in sorted(bounds):
+            if found and after <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], most))
+            else:
+                found.append((after, most))
+        return found
 
     def _through(self, after: Moment | None, most: Moment | None, away: timedelta) -> Iterator[TimedPage]:
         limit, last = self.size.first_rows, False
@@ -193,7 +224,7 @@ class Sweep:
                 return None
             times = self._times(read.raw)
             reasons = {i: {self.time.name: time} for i, time in enumerate(times or ()) if isinstance(time, str)}
-            if times is not None and self.rows.sorted_out(read.raw, _counted(1, read.count), reasons) is not None:
+            if times is not None and self.rows.sorted_out(read.raw, _counted(read.count), reasons) is not None:
                 break
             del read  # rows may be wide
         told = self.rows.telling(read.raw)(0, read.count)
@@ -202,6 +233,7 @@ class Sweep:
             size_of(read.raw),
             read.last,
             partial(self._only, read.raw, reasons),
+            partial(self.rows.held, read.raw),
             away,
             read.reached is not None,
             dict(self.rows.units),
@@ -219,14 +251,14 @@ class Sweep:
         outcomes = [rule(value, None) if value is not None else "NULL, and is the time to order by" for value in values]
         return [outcome if isinstance(outcome, str) else int(str(outcome.value)) for outcome in outcomes]
 
-    def _only(self, raw: Raw, reasons: Unfit, indices: Sequence[int], first: int) -> Picked:
-        """Return some of the rows, numbered from `first` on."""
+    def _only(self, raw: Raw, reasons: Unfit, indices: Sequence[int], numbers: Sequence[int]) -> Picked:
+        """Return some of the rows, with numbers."""
         some = raw
         if len(indices) < len(raw[self.rows.plan.key]):
             chosen = Array(list(indices), DataType.uint32())
             some = {expression: take(array, chosen) for expression, array in raw.items()}
         unfit = {new: reasons[old] for new, old in enumerate(indices) if old in reasons}
-        sorted_out = self.rows.sorted_out(some, _counted(first, len(indices)), unfit)
+        sorted_out = self.rows.sorted_out(some, Array(numbers, DataType.int64()), unfit)
         if sorted_out is None:
             raise RuntimeError("rows that fitted in a page do not fit by themselves")
         apart = {i: replace(row, key=None) for i, row in sorted_out.quarantined.items()}
@@ -262,5 +294,5 @@ def _literal(moment: Moment) -> str:
     return text(moment) if isinstance(moment, str) else repr(moment)
 
 
-def _counted(first: int, count: int) -> Array:
-    return Array(range(first, first + count), DataType.int64())
+def _counted(count: int) -> Array:
+    return Array(range(1, count + 1), DataType.int64())

@@ -101,11 +101,10 @@ class Rows:
             return self._one_by_one(raw, typed, numbers, unfit)
         return self._all_fitting(typed, numbers)
 
-    def held(self, raw: Raw) -> Mapping[int, Mapping[str, RawValue]]:
-        """Return all values of rows that were read exactly, by rowid."""
+    def held(self, raw: Raw) -> Sequence[Mapping[str, RawValue]]:
+        """Return all values of rows that were read exactly."""
         columns = {column.name: self._values(raw, column.name) for column in self.table.columns}
-        keys: list[int] = list(raw[self.plan.key].to_pylist())
-        return {key: {name: values[i] for name, values in columns.items()} for i, key in enumerate(keys)}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def newest(self, typed: RecordBatch) -> datetime | None:
         """Return the latest time of the rows."""

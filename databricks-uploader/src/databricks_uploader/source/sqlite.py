@@ -12,14 +12,11 @@ from arro3.core import Array, DataType
 from databricks_uploader.errors import ConfigError, PermanentError
 from databricks_uploader.events import Notice, Tell
 from databricks_uploader.model.columns import Pair
-from databricks_uploader.model.counted import counted
 from databricks_uploader.model.gaps import LOWEST, Range
 from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import (
-    SourceColumn,
     SourceTable,
-    choose_table,
     configured_timestamp,
     telling_columns,
     timestamp_candidates,
@@ -28,9 +25,9 @@ from databricks_uploader.model.table import Column, DeltaType
 from databricks_uploader.model.times import TimeColumn, Unit, plausible, unit_of
 from databricks_uploader.model.witness import Values
 from databricks_uploader.ports import ArrowColumns, Picked, Reading, TimedPage
-from databricks_uploader.source import exact, pages, plan
+from databricks_uploader.source import exact, pages, plan, tables
 from databricks_uploader.source.by_time import Sweep
-from databricks_uploader.source.connection import Connection, connect, identifier, quoted, text
+from databricks_uploader.source.connection import Connection, connect, identifier, quoted
 from databricks_uploader.source.rows import Rows, values_of
 from databricks_uploader.source.signature import Signature, signature
 from databricks_uploader.source.tape import Tape
@@ -38,7 +35,6 @@ from databricks_uploader.source.typed import UTC
 
 _SAMPLE_ROWS = 100
 _MOST_VALUES = 100_000
-_ROWID_NAMES = ("rowid", "oid", "_rowid_")
 
 
 @dataclass
@@ -61,15 +57,7 @@ class SqliteSource:
     def table(self) -> SourceTable:
         """Find the table. Raises ConfigError where it, or the database, is not there."""
         with connect(self.path, self.tell) as connection:
-            return connection.consistent(partial(self._table, connection))
-
-    def _table(self, connection: Connection) -> SourceTable:
-        kinds = _tables(connection)
-        tables = [name for name, kind in kinds.items() if kind != "view" or self.table_name is not None]
-        name = choose_table(self.table_name, tables, str(self.path))
-        if name is None:
-            raise _several(connection, tables, self.path)
-        return _described(connection, name, kinds[name])
+            return connection.consistent(partial(tables.found, connection, self.table_name, self.path))
 
     def time_column(self, table: SourceTable) -> TimeColumn | None:
         """Choose the column that holds the rows' time by its name, type and a sample of values."""
@@ -189,16 +177,31 @@ class SqliteSource:
         self, table: SourceTable, columns: Sequence[Pair], position: Position, since: datetime | None
     ) -> Iterator[Iterator[TimedPage]]:
         """Read all rows of a time on, and some before, over one connection."""
+        with connect(self.path, self.tell) as connection:
+            yield self._in_time(connection, table, columns, position).pages(since)
+
+    @contextmanager
+    def between(
+        self, table: SourceTable, columns: Sequence[Pair], position: Position, ranges: Sequence[Range]
+    ) -> Iterator[Iterator[TimedPage]]:
+        """Read all rows of ranges of times again, and some around, over one connection."""
+        with connect(self.path, self.tell) as connection:
+            yield self._in_time(connection, table, columns, position).between(ranges)
+
+    def _in_time(
+        self, connection: Connection, table: SourceTable, columns: Sequence[Pair], position: Position
+    ) -> Sweep:
         time = table.get(position.witness_columns[0])
         if time is None:
             raise PermanentError(
                 f"column {position.witness_columns[0]!r} of {table.name!r}, in whose order it is read, is gone",
                 hint="give it back; or load into another table (--table), in the order of another column",
             )
-        with connect(self.path, self.tell) as connection:
-            rows = self._rows(connection, table, columns, position, telling_columns(table))
-            rows.in_order_of = time.name
-            yield Sweep(rows, time, self.page_size, self._care).pages(since)
+        rows = self._rows(connection, table, columns, position, telling_columns(table))
+        rows.in_order_of = time.name
+        if not columns:
+            rows.exactly = {column.name for column in table.columns}
+        return Sweep(rows, time, self.page_size, self._care)
 
     def again(
         self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]
@@ -221,7 +224,8 @@ class SqliteSource:
         with connect(self.path, self.tell) as connection:
             rows = Rows(connection, table, (), None, self.zone, {}, ())
             rows.exactly = {column.name for column in table.columns}
-            return rows.held(rows.read(rows.plan.named(keys), len(keys)))
+            raw = rows.read(rows.plan.named(keys), len(keys))
+            return dict(zip(raw[rows.plan.key].to_pylist(), rows.held(raw), strict=True))
 
     def _rows(
         self,
@@ -232,73 +236,6 @@ class SqliteSource:
         told_by: Sequence[str],
     ) -> Rows:
         return Rows(connection, table, pairs, position.timestamp_column, self.zone, dict(position.units), told_by)
-
-
-def _tables(connection: Connection) -> dict[str, str]:
-    """Return the user's own tables and views and what kind each is; not what extensions keep beside theirs."""
-    listed = connection.rows(
-        "SELECT name, CASE WHEN type = 'view' THEN type WHEN wr THEN 'without rowid' ELSE 'rowid' END "
-        "FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view') "
-        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
-    )
-    return dict(listed)
-
-
-def _described(connection: Connection, name: str, kind: str) -> SourceTable:
-    listed = connection.rows(
-        f"SELECT name, type, pk FROM pragma_table_xinfo({text(name)}) WHERE hidden <> 1 ORDER BY cid"
-    )
-    ((version,),) = connection.rows("SELECT schema_version FROM pragma_schema_version")
-    columns = tuple(SourceColumn(column, declared) for column, declared, _ in listed)
-    if kind != "rowid":
-        key = [(number, column) for column, _, number in listed if number]
-        return SourceTable(name, columns, None, tuple(c for _, c in sorted(key)), schema_version=version)
-    (autoincrement,) = connection.rows(
-        f"SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {text(name)} "
-        "AND upper(sql) LIKE '%AUTOINCREMENT%' AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')"
-    )[0]
-    return SourceTable(
-        name,
-        columns,
-        _rowid(connection, name, columns),
-        autoincrement=bool(autoincrement),
-        schema_version=version,
-    )
-
-
-def _rowid(connection: Connection, name: str, columns: Sequence[SourceColumn]) -> str:
-    """Return the name that reaches the rowid: its alias, an INTEGER PRIMARY KEY, or one that no column has.
-
-    An INTEGER PRIMARY KEY that has an index is no alias; one declared DESC is such
-    (https://sqlite.org/lang_createtable.html#rowid).
-    """
-    keys = connection.rows(
-        f"SELECT name FROM pragma_table_xinfo({text(name)}) WHERE pk AND upper(type) = 'INTEGER' AND "
-        f"(SELECT max(pk) FROM pragma_table_xinfo({text(name)})) = 1 AND "
-        f"NOT EXISTS (SELECT 1 FROM pragma_index_list({text(name)}) WHERE origin = 'pk')"
-    )
-    if keys:
-        return str(keys[0][0])
-    taken = {column.name.lower() for column in columns}
-    free = next((alias for alias in _ROWID_NAMES if alias not in taken), None)
-    if free is None:
-        raise ConfigError(
-            f"the columns of {name!r} hide its rowid",
-            hint=f"rename one of {', '.join(_ROWID_NAMES)} in the source",
-        )
-    return free
-
-
-def _several(connection: Connection, tables: Sequence[str], path: Path) -> ConfigError:
-    lines = []
-    for name in tables:
-        rows = connection.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0]
-        times = timestamp_candidates(_described(connection, name, "without rowid"))
-        lines.append(f"  {name}: {counted(rows, 'row')}, {'time in ' + times[0] if times else 'no time column'}")
-    return ConfigError(
-        f"{len(tables)} tables in {path}:\n" + "\n".join(lines),
-        hint="name one with --sqlite-table (sqlite_table_name in YAML)",
-    )
 
 
 def _time_column(connection: Connection, table: SourceTable, name: str, zone: str) -> TimeColumn | None:

@@ -227,13 +227,14 @@ def claim(row: Row) -> Claim:
 
 def window_text(window: Window) -> str:
     """Write what is remembered of a window."""
-    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded])
+    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded, window.late])
 
 
 def window(row: Row) -> Window:
     """Read a window."""
-    read, waiting, newest, ranges, loaded = json.loads(row["told"])
-    return Window(row["start"], read, waiting, newest, tuple((low, high) for low, high in ranges), loaded)
+    read, waiting, newest, ranges, loaded, late = json.loads(row["told"])
+    ranges = tuple((low, high) for low, high in ranges)
+    return Window(row["start"], read, waiting, newest, ranges, loaded, tuple(late))
 
 
 def by_rule_text(counts: ByRule) -> str:

@@ -30,9 +30,8 @@ def quarters(work: Aggregate, files: Sequence[str]) -> Statement:
 def seen(work: Aggregate, files: Sequence[str], known: Quarters) -> Statement:
     """Return the statement that gives of each window, in order, the values of `Seen`."""
     statement = Statement()
-    key = "us" if work.by_time else "key"
     statement.text = (
-        f"SELECT {_window(work)} AS w, count(*), min({key}), max({key}), max(us) "
+        f"SELECT {_window(work)} AS w, count(*), min(key), max(key), max(us) "
         f"FROM {_in_windows(work, statement, files, known)} GROUP BY w ORDER BY w"
     )
     return statement
@@ -118,17 +117,22 @@ def _value(work: Aggregate, one: Aggregation) -> str:
     """Return the expression of an aggregation: an exact one, or one that the order of rows changes nothing of."""
     if one.counts_rows(work.columns):
         return "count(*)"
-    column = _plain(work, one.column)
+    column, order = _plain(work, one.column), ", ".join(("us", *_told_apart(work)))
     written = {
         Function.SUM: "{sum}",
         Function.AVG: "CAST({sum} AS DOUBLE) / count({column})",
         Function.STDDEV: "stddev_samp(CAST({column} AS DOUBLE) ORDER BY {column})",
         Function.MEDIAN: "median(CAST({column} AS DOUBLE))",
-        Function.FIRST: "first({column} ORDER BY us, key)",
-        Function.LAST: "last({column} ORDER BY us, key)",
+        Function.FIRST: "first({column} ORDER BY {order})",
+        Function.LAST: "last({column} ORDER BY {order})",
         Function.COUNT_DISTINCT: "count(DISTINCT {column})",
     }.get(one.function, f"{one.function}({{column}})")
-    return written.format(column=column, sum=_sum(work, one.column))
+    return written.format(column=column, order=order, sum=_sum(work, one.column))
+
+
+def _told_apart(work: Aggregate) -> Sequence[str]:
+    """Return what orders rows of the same time: rowids, or else values, of which rows alike in all are alike."""
+    return [_plain(work, column.name) for column in work.columns.columns] if work.by_time else ["key"]
 
 
 def _sum(work: Aggregate, name: str) -> str:
