@@ -1,35 +1,23 @@
 """Whatever happens between uploads, each closed window is what one query over the whole source table gives."""
 
-import random
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import tables
-from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
+from tests.support import month, tables
+from tests.support.edge import IDENTITY, EdgeNode
 from tests.support.fakes import START
+from tests.support.month import STEP, TABLE, Group
 from tests.support.writer import Writer
 
 from databricks_uploader.destinations.delta_windows import DeltaWindows
 from databricks_uploader.events import Claimed
-from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function
 from databricks_uploader.state.store import Store
 
-STEP = AggregateStep(
-    ("site", "hour"),
-    (
-        Aggregation(column="rows", function=Function.COUNT),
-        Aggregation(column="v", function=Function.SUM),
-        Aggregation(column="v", function=Function.AVG),
-        Aggregation(column="v", function=Function.MAX),
-    ),
-    allowed_lateness=timedelta(minutes=15),
-)
-Group = tuple[str, str, int, int, float, int]
-TRUTH = "SELECT site, substr(ts, 1, 13), count(*), sum(v), avg(v), max(v) FROM t GROUP BY 1, 2 ORDER BY 1, 2"
+ALL = "SELECT site, substr(ts, 1, 13), count(*), sum(v), avg(v), max(v) FROM t GROUP BY 1, 2 ORDER BY 1, 2"
 SEEN = "site, strftime(hour AT TIME ZONE 'UTC', '%Y-%m-%d %H'), row_count, CAST(sum_v AS BIGINT), avg_v, max_v"
 
 
@@ -43,7 +31,7 @@ def writer() -> Iterator[Writer]:
 def node(tmp_path: Path, writer: Writer) -> EdgeNode:
     table = tmp_path / "table"
     made = EdgeNode(tmp_path, writer, aggregate=STEP, connect=lambda: DeltaWindows(table, IDENTITY, STEP.keys))
-    made.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+    made.write(TABLE)
     return made
 
 
@@ -59,16 +47,7 @@ def insert(node: EdgeNode, *times: datetime, value: int = 1, key: int | None = N
 
 def all_groups(node: EdgeNode) -> list[Group]:
     with closing(sqlite3.connect(node.path)) as connection:
-        return connection.execute(TRUTH).fetchall()
-
-
-def closed_groups(node: EdgeNode) -> list[Group]:
-    """Return the groups of windows that are closed by the clock or the newest row."""
-    with closing(sqlite3.connect(node.path)) as connection:
-        (newest,) = connection.execute("SELECT max(ts) FROM t").fetchone()
-    reached = max(node.clock.now(), datetime.fromisoformat(newest).replace(tzinfo=UTC))
-    late = f"{reached - timedelta(hours=1, minutes=15):%Y-%m-%d %H:%M:%S}"
-    return [group for group in all_groups(node) if f"{group[1]}:00:00" <= late]
+        return connection.execute(ALL).fetchall()
 
 
 def seen(node: EdgeNode) -> list[Group]:
@@ -85,29 +64,8 @@ def check_counts(node: EdgeNode) -> None:
 
 
 @pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 20))])
-def test_a_month_in_spans_with_ends_at_any_call_and_late_rows_is_one_query(node: EdgeNode, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  (no secret)
-    time = START - timedelta(days=30)
-    for _ in range(14):
-        rows = chance.randint(1, 40)
-        steps = [timedelta(seconds=chance.randint(0, 7_000)) for _ in range(rows)]
-        times = []
-        for step in steps:
-            time = min(time + step, START + timedelta(hours=2))
-            back = timedelta(seconds=chance.choice([0, 0, 0, 600, 86_400 * chance.randint(0, 20)]))
-            times.append(time - back)
-        insert(node, *times, value=chance.randint(-50, 50))
-        if chance.random() < 0.7:
-            with suppress(PowerIsCutError):
-                node.upload(cut=PowerCut(chance.randint(1, 12), before=chance.random() < 0.5))
-        if chance.random() < 0.6:
-            node.upload()
-            assert seen(node) == closed_groups(node)
-            check_counts(node)
-    node.clock.waited_s.append(86_400)
-    node.upload()
-    assert seen(node) == all_groups(node)
-    check_counts(node)
+def test_a_month_of_ends_at_any_call_late_rows_and_sources_made_anew_is_one_query(node: EdgeNode, seed: int) -> None:
+    month.play(node, seed, 14, lambda: seen(node))
 
 
 def test_an_idle_source_closes_its_last_window(node: EdgeNode) -> None:
@@ -162,7 +120,7 @@ def test_windows_whose_rows_a_recreated_source_lacks_are_left_as_they_are(node: 
     node.upload()
     before = seen(node)
     node.path.unlink()
-    node.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+    node.write(TABLE)
     insert(node, hour + timedelta(minutes=9), hour + timedelta(hours=3), hour + timedelta(hours=3, minutes=1))
     node.upload()
     later = [group for group in all_groups(node) if group[1] == f"{hour + timedelta(hours=3):%Y-%m-%d %H}"]

@@ -1,19 +1,15 @@
 """Aggregates in a workspace, by volume and by MERGE: closed windows are what one query gives."""
 
-import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import databases, program
-from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
-from tests.support.fakes import START
+from tests.support import databases, month, program
+from tests.support.edge import IDENTITY, EdgeNode
+from tests.support.month import STEP, TABLE, Group
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import LINEAGE, Edge
 from tests.support.writer import Writer
-from tests.unit.test_windows_any_history import STEP, Group, all_groups, check_counts, closed_groups, insert
 
 from databricks_uploader.destinations.databricks.windows import WindowsByMerge, WindowsByVolume
 from databricks_uploader.ports import Destination
@@ -49,7 +45,7 @@ def connect(edge: Edge, request: pytest.FixtureRequest) -> Callable[[], Destinat
 def node(tmp_path: Path, connect: Callable[[], Destination]) -> Iterator[EdgeNode]:
     with Writer() as writer:
         made = EdgeNode(tmp_path, writer, aggregate=STEP, connect=connect)
-        made.write("CREATE TABLE t (id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER)")
+        made.write(TABLE)
         yield made
 
 
@@ -61,24 +57,10 @@ def seen(edge: Edge) -> list[Group]:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
-def test_spans_with_ends_at_any_call_and_late_rows_are_one_query(node: EdgeNode, edge: Edge, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  (no secret)
-    time = START - timedelta(days=30)
-    for _ in range(5):
-        times = []
-        for _ in range(chance.randint(1, 25)):
-            time = min(time + timedelta(seconds=chance.randint(0, 9_000)), START)
-            times.append(time - timedelta(seconds=chance.choice([0, 0, 600, 86_400 * chance.randint(0, 20)])))
-        insert(node, *times, value=chance.randint(-50, 50))
-        with suppress(PowerIsCutError):
-            node.upload(cut=PowerCut(chance.randint(1, 10), before=chance.random() < 0.5))
-        if chance.random() < 0.6:
-            node.upload()
-            assert seen(edge) == closed_groups(node)
-    node.clock.waited_s.append(86_400)
-    node.upload()
-    assert seen(edge) == all_groups(node)
-    check_counts(node)
+def test_a_month_of_ends_at_any_call_late_rows_and_sources_made_anew_is_one_query(
+    node: EdgeNode, edge: Edge, seed: int
+) -> None:
+    month.play(node, seed, 5, lambda: seen(edge))
 
 
 @pytest.mark.parametrize(
