@@ -19,6 +19,7 @@ from databricks_uploader.model.times import EPOCH
 from databricks_uploader.model.touched import (
     FUTURE,
     Window,
+    among,
     closes_at,
     due,
     forgetting,
@@ -26,6 +27,7 @@ from databricks_uploader.model.touched import (
     latest,
     loaded_of,
     of_forgotten,
+    one_by_one,
     portion,
     renumbered,
     rows_again,
@@ -88,7 +90,8 @@ def worked(batches: Iterator[ArrowColumns], span: Ahead, pipeline: Pipeline, por
         seen = [one for one in rows.looked.seen if one not in gone]
         if gone or rows.looked.untimed:
             _set_apart(rows.keys([one.start for one in gone]), FORGOTTEN, span, ports)
-        after = {**known, **{window.start: window for window in touched(known, seen)}}
+        late = among(known, seen)
+        after = {**known, **touched(known, one_by_one(seen, rows.keys(late)) if late else seen)}
         now = _micros(span.lineage.claimed_at)
         reached = latest(after.values(), now) if span.is_last() else _read_up_to(after.values(), now)
         closed = _due(work, after, reached)
@@ -161,7 +164,7 @@ def emit(span: Ahead, known_row: tuple[int, Values] | None, pipeline: Pipeline, 
         claim_of(pipeline, span.lineage, span.layout, replace(spooled, by_rule=ByRule()), read), settled=settled
     )
     changed = {w.start: w.emitted(span.lineage.sequence) for w in emitted}
-    changed |= {w.start: replace(w, waiting=0) for w in lacking}
+    changed |= {w.start: w.settled() for w in lacking}
     windows, since = _forgotten(known, work.grid, position.windows_since, changed)
     after = replace(position, sequence=span.lineage.sequence, windows_since=since)
     ports.state.claim(claim, replace(span.before, position=after, windows=windows), span.apart.quarantined)
@@ -204,15 +207,15 @@ def _read_up_to(windows: Collection[Window], now: int) -> int:
 
 
 def _waiting(rows: RowsAtHand, lacking: Sequence[Window]) -> list[tuple[int | None, int]]:
-    """Return the rows that lacking windows wait for: of each the newest ones."""
+    """Return the rows that lacking windows wait for: of each the newest ones, where it is not sure."""
     if not lacking:
         return []
-    waiting = {window.start: window.waiting for window in lacking}
+    waiting = {window.start: window for window in lacking}
     found: dict[int, list[int]] = {}
     for start, key in rows.keys(list(waiting)):
-        if start is not None:
+        if start is not None and any(low <= key <= high for low, high in waiting[start].waits):
             found.setdefault(start, []).append(key)
-    return [(start, key) for start, keys in found.items() for key in sorted(keys)[-waiting[start] :]]
+    return [(start, key) for start, keys in found.items() for key in sorted(keys)[-waiting[start].waiting :]]
 
 
 def _set_apart(keys: Sequence[tuple[int | None, int]], reason: str, span: Ahead, ports: Ports) -> None:

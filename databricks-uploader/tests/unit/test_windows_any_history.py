@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.support import month, tables
-from tests.support.edge import IDENTITY, EdgeNode
+from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
 from tests.support.fakes import START
 from tests.support.month import STEP, TABLE, Group
 from tests.support.writer import Writer
@@ -145,3 +145,33 @@ def test_rows_that_a_rollback_took_away_are_counted_as_lost_to_their_open_window
     with Store.open(node.state) as store:
         (summary,) = store.summaries()
     assert (summary.rows_loaded, summary.quarantined, summary.lost, summary.waiting) == (1, 1, 2, 0)
+
+
+def test_of_a_window_that_lacks_rows_those_that_came_late_are_set_apart_and_no_others(node: EdgeNode) -> None:
+    hour = START - timedelta(days=1)
+    for key in (1, 5, 9):
+        insert(node, hour, key=key)
+    node.upload()
+    node.write("DELETE FROM t WHERE id = 1")
+    for key in (3, 7):
+        insert(node, hour, key=key)
+    node.upload()
+    with Store.open(node.state) as store:
+        assert [kept.row.key for kept in store.kept(IDENTITY, None)] == [3, 7]
+
+
+def test_rows_that_were_lost_to_a_window_are_not_made_up_for_by_those_that_it_has(node: EdgeNode) -> None:
+    hour = START - timedelta(days=1)
+    insert(node, hour, hour + timedelta(minutes=1))
+    node.upload()
+    insert(node, hour + timedelta(minutes=2), value=70)
+    node.back_up()
+    insert(node, hour + timedelta(minutes=3), value=80)
+    with suppress(PowerIsCutError):
+        node.upload(cut=PowerCut(2, before=False))  # both rows are claimed, and wait
+    node.restore()
+    node.upload()
+    with Store.open(node.state) as store:
+        (summary,) = store.summaries()
+        assert [kept.row.values["v"] for kept in store.kept(IDENTITY, None)] == [70]
+    assert (summary.rows_loaded, summary.lost, summary.waiting) == (2, 1, 0)

@@ -45,30 +45,56 @@ class Window:
     """Where its rows are, in order."""
     loaded: int = 0
     """The sequence of the claim that it was emitted by last; 0: by none."""
+    waits: tuple[Range, ...] = ()
+    """Where the rows that wait are, in order."""
 
     def touched(self, seen: Seen) -> "Window":
         """Return the window with the rows of one more span."""
+        new = seen.lowest, seen.highest
         return Window(
             self.start,
             self.rows + seen.rows,
             self.waiting + seen.rows,
             max(self.newest, seen.newest) if self.rows else seen.newest,
-            covering(self.ranges, (seen.lowest, seen.highest)),
+            covering(self.ranges, new),
             self.loaded,
+            covering(self.waits, new),
         )
 
     def emitted(self, sequence: int) -> "Window":
         """Return the window after a claim has its rows."""
-        return replace(self, waiting=0, loaded=sequence)
+        return replace(self.settled(), loaded=sequence)
+
+    def settled(self) -> "Window":
+        """Return the window once none of its rows waits any more."""
+        return replace(self, waiting=0, waits=())
 
     def lacks(self, found: int) -> int:
         """Return how many of its rows the source has no more, when so many were read again."""
         return max(0, self.rows - found)
 
 
-def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[Window]:
-    """Return the windows that a span changes, as they are after it."""
-    return [known.get(one.start, Window(one.start)).touched(one) for one in seen]
+def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> Mapping[int, Window]:
+    """Return the windows that a span changes, as they are after it, by their beginnings."""
+    after: dict[int, Window] = {}
+    for one in seen:
+        before = after.get(one.start) or known.get(one.start, Window(one.start))
+        after[one.start] = before.touched(one)
+    return after
+
+
+def among(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[int]:
+    """Return the windows of a span whose rows lie among others that were read of them before."""
+    before = {one: known[one.start].ranges for one in seen if one.start in known}
+    return [one.start for one, ranges in before.items() if ranges and one.lowest < ranges[-1][1]]
+
+
+def one_by_one(seen: Iterable[Seen], keys: Iterable[tuple[int | None, int]]) -> list[Seen]:
+    """Return the rows of a span, each by itself where its window and key are given."""
+    by_start = {one.start: one for one in seen}
+    alone = [replace(by_start[start], rows=1, lowest=key, highest=key) for start, key in keys if start is not None]
+    found = {one.start for one in alone}
+    return [*(one for start, one in by_start.items() if start not in found), *alone]
 
 
 def covering(ranges: Sequence[Range], new: Range, most: int = MOST_RANGES) -> tuple[Range, ...]:
@@ -88,15 +114,17 @@ def covering(ranges: Sequence[Range], new: Range, most: int = MOST_RANGES) -> tu
 def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Range, ...]:
     """Return the ranges that have all rows of some windows, in order and apart; only keys up to `before`, if given."""
     found: tuple[Range, ...] = ()
-    for low, high in sorted(one for window in windows for one in window.ranges):
-        upto = high if before is None else min(high, before)
-        if low > upto:
-            continue
+    for low, high in sorted(one for window in windows for one in up_to(before, window.ranges)):
         if found and low <= found[-1][1] + 1:
-            found = (*found[:-1], (found[-1][0], max(found[-1][1], upto)))
+            found = (*found[:-1], (found[-1][0], max(found[-1][1], high)))
         else:
-            found = (*found, (low, upto))
+            found = (*found, (low, high))
     return found
+
+
+def up_to(key: int | None, ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Return what of ranges is not beyond a key (None: all)."""
+    return tuple(ranges) if key is None else tuple((low, min(high, key)) for low, high in ranges if low <= key)
 
 
 def without(ranges: Sequence[Range], gaps: Sequence[Range]) -> list[Range]:
@@ -118,14 +146,14 @@ def in_new_life(windows: Iterable[Window], after: int | None) -> dict[int, Windo
 
     They have as many rows as ever, so that one of which rows are gone is seen to lack them.
     """
-    kept = {} if after is None else {w.start: rows_again([w], before=after) for w in windows}
-    return {window.start: replace(window, ranges=kept.get(window.start, ())) for window in windows}
+    last = LOWEST - 1 if after is None else after
+    return {w.start: replace(w, ranges=up_to(last, w.ranges), waits=up_to(last, w.waits)) for w in windows}
 
 
-def renumbered(windows: Iterable[Window], up_to: int | None) -> dict[int, Window]:
+def renumbered(windows: Iterable[Window], last: int | None) -> dict[int, Window]:
     """Return windows when the source has given its rows other keys: each may be anywhere up to that one."""
-    anywhere = ((LOWEST, LOWEST if up_to is None else up_to),)
-    return {window.start: replace(window, ranges=anywhere) for window in windows}
+    anywhere = ((LOWEST, LOWEST if last is None else last),)
+    return {window.start: replace(window, ranges=anywhere, waits=anywhere) for window in windows}
 
 
 def portion(windows: Sequence[Window], rows: int) -> list[Window]:

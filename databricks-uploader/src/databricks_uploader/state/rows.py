@@ -227,13 +227,14 @@ def claim(row: Row) -> Claim:
 
 def window_text(window: Window) -> str:
     """Write what is remembered of a window."""
-    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded])
+    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded, window.waits])
 
 
 def window(row: Row) -> Window:
     """Read a window."""
-    read, waiting, newest, ranges, loaded = json.loads(row["told"])
-    return Window(row["start"], read, waiting, newest, tuple((low, high) for low, high in ranges), loaded)
+    read, waiting, newest, *told = json.loads(row["told"])
+    ranges, waits = (tuple((low, high) for low, high in found) for found in told[::2])
+    return Window(row["start"], read, waiting, newest, ranges, told[1], waits)
 
 
 def by_rule_text(counts: ByRule) -> str:
