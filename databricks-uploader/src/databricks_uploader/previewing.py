@@ -81,7 +81,7 @@ def _aggregated(
     with ports.spool.rows_at_hand(iter(batches), work, aggregate, _LINEAGE) as rows:
         looked, by_rule = rows.looked, rows.by_rule
         written = rows.aggregate([one.start for one in looked.seen])
-    windows = touched({}, looked.seen)
+    windows = touched({}, looked.seen).values()
     reached = latest(windows, (ports.clock.now() - EPOCH) // _MICROSECOND)
     closed = {window.start for window in due(windows, aggregate.grid, step.allowed_lateness // _MICROSECOND, reached)}
     are = windows_are(looked.seen, closed, all_read=found.looked_at < NEWEST)

@@ -99,7 +99,7 @@ def _into_windows(asked: _Asked, work: Aggregate, pipeline: Pipeline, ports: Por
         placed = rows.keys([one.start for one in seen])
     stay = {one.start: FORGOTTEN for one in of_forgotten(seen, known, asked.position.windows_since)}
     remembered = touched(known, [one for one in seen if one.start not in stay])
-    stay |= dict.fromkeys(_lacking(asked, remembered, work, pipeline, ports), LACKING)
+    stay |= dict.fromkeys(_lacking(asked, list(remembered.values()), work, pipeline, ports), LACKING)
     staying = {
         key: NO_TIME if start is None else stay[start] for start, key in placed if start is None or start in stay
     }
@@ -109,7 +109,7 @@ def _into_windows(asked: _Asked, work: Aggregate, pipeline: Pipeline, ports: Por
         return Replayed(left=left)
     waiting = sum(one.rows for one in seen if one.start not in stay)
     counts = Counts(len(leaving.fit), 0, waiting, by_rule.rows_excluded)
-    windows = {**known, **{window.start: window for window in remembered if window.start not in stay}}
+    windows = {**known, **{start: window for start, window in remembered.items() if start not in stay}}
     leaving = replace(leaving, standing=replace(asked.standing, windows=windows))
     _claim(leaving, Spooled(None, by_rule=by_rule), counts, pipeline, ports, tell)
     return Replayed(waiting=waiting, excluded=counts.excluded, left=left)

@@ -22,6 +22,7 @@ from databricks_uploader.model.touched import (
     FUTURE,
     Seen,
     Window,
+    among,
     closes_at,
     due,
     forgetting,
@@ -29,6 +30,7 @@ from databricks_uploader.model.touched import (
     latest,
     loaded_of,
     of_forgotten,
+    one_by_one,
     portion,
     renumbered,
     rows_again,
@@ -114,7 +116,8 @@ def worked(batches: Iterator[ArrowColumns], span: Ahead, pipeline: Pipeline, por
         seen = [one for one in all_seen if one not in gone]
         if gone or rows.looked.untimed:
             _set_apart(rows.keys([one.start for one in gone]), FORGOTTEN, span, (), ports)
-        after = {**known, **{window.start: window for window in touched(known, seen)}}
+        late = among(known, seen)
+        after = {**known, **touched(known, one_by_one(seen, rows.keys(late)) if late else seen)}
         now = _micros(span.lineage.claimed_at)
         reached = latest(after.values(), now) if span.is_last() else _read_up_to(after.values(), now)
         closed = _due(work, after, reached)
@@ -188,7 +191,7 @@ def emit(span: Ahead, pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
         claim_of(pipeline, span.lineage, span.layout, replace(spooled, by_rule=ByRule()), read), settled=settled
     )
     changed = {w.start: w.emitted(span.lineage.sequence, more[w.start]) for w in emitted}
-    changed |= {w.start: replace(w, waiting=0, late=()) for w in lacking}
+    changed |= {w.start: w.settled() for w in lacking}
     windows, since = _forgotten(known, work.grid, position.windows_since, changed)
     after = replace(position, sequence=span.lineage.sequence, windows_since=since)
     ports.state.claim(claim, replace(span.before, position=after, windows=windows), span.apart.quarantined)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from tests.support import typed_files
+from tests.support.fakes import MemoryTable, MemoryWindows
 from tests.support.real import RealWorkspace
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import Edge
@@ -196,6 +197,27 @@ class TwoNodes(Guarded):
         other = self.connect(OTHER)
         load(other, spool, claim_of(spool, 1, (1, "a", 10), (1, None, 20), identity=OTHER, owner=8))
         assert self.levels() == [(None, 1, 2), (None, 1, 20), ("a", 1, 1), ("a", 1, 10)]
+
+
+class TestMemory(TwoNodes):
+    tells_digest = True
+
+    @pytest.fixture(autouse=True)
+    def memory(self) -> None:
+        self.memory_ = MemoryTable()
+
+    def connect(self, identity: Identity) -> Windows:
+        return MemoryWindows(self.memory_, identity, keys=STEP.keys)
+
+    def table(self) -> list[dict[str, Any]]:
+        return self.memory_.rows()
+
+    def load_late(self, destination: Windows, spool: FolderSpool, claim: Claim) -> None:
+        destination.stage(claim, spool.path(claim))
+        destination.table()
+        assert isinstance(destination, MemoryWindows)
+        destination.looked = destination.seen
+        destination.load([claim])
 
 
 class OnDelta(WindowsContract):

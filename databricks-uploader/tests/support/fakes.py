@@ -12,7 +12,7 @@ from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import read_parquet
 
 from databricks_uploader.errors import TransientError
-from databricks_uploader.model.claim import Claim, Head, Identity, SpoolFile, Statistics, batch_id
+from databricks_uploader.model.claim import SEQUENCE_BITS, Claim, Head, Identity, SpoolFile, Statistics, batch_id
 from databricks_uploader.model.columns import Pair
 from databricks_uploader.model.gaps import Gaps, Range, absent
 from databricks_uploader.model.head import not_loaded, table_gone
@@ -20,12 +20,13 @@ from databricks_uploader.model.position import Position
 from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import SourceColumn, SourceTable
 from databricks_uploader.model.table import Column, TableSchema, TargetTable
-from databricks_uploader.model.times import TimeColumn
+from databricks_uploader.model.times import EPOCH, TimeColumn
 from databricks_uploader.model.witness import Values
 from databricks_uploader.model.work import Work
 from databricks_uploader.ports import ArrowColumns, LastRow, Lineage, Look, Page, Picked, Reading, Spool, TimedPage
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS = DataType.timestamp("us", tz="UTC")
 READINGS = SourceTable(
     "readings", (SourceColumn("id", "INTEGER"), SourceColumn("time", "TEXT"), SourceColumn("value", "REAL")), "rowid"
@@ -263,3 +264,34 @@ class MemoryDestination:
 
     def close(self) -> None:
         pass
+
+
+@dataclass
+class MemoryWindows(MemoryDestination):
+    """An aggregated table in memory, whose rows `keys` tell apart beside their node."""
+
+    keys: Sequence[str] = ()
+
+    def last_row(self, head: Head, timestamp_column: str | None) -> None:
+        del head, timestamp_column
+
+    def load(self, claims: Sequence[Claim]) -> None:
+        super().load(claims)
+        there: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in self.shared.rows():  # those of the claims come last
+            key = (row["_node_id"], *(row[name] for name in self.keys))
+            if key not in there or _newer(there[key], row):
+                there[key] = row
+        self.shared.files = {"": list(there.values())}
+
+    def windows_between(self, columns: Sequence[str], low: datetime, high: datetime) -> set[tuple[int, ...]]:
+        found = [[row[name] for name in columns] for row in self.shared.rows() if low <= row[columns[0]] <= high]
+        return {tuple(v if isinstance(v, int) else (v - EPOCH) // MICROSECOND for v in values) for values in found}
+
+
+def _newer(there: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Tell whether a row replaces one: a later one of its owner; another owner's where it is of as many rows."""
+    owners = [row["_batch_id"] >> SEQUENCE_BITS for row in (there, given)]
+    if owners[0] == owners[1]:
+        return bool(there["_batch_id"] < given["_batch_id"])
+    return bool(there["_row"] <= given["_row"])

@@ -175,7 +175,7 @@ def test_an_emitted_window_waits_for_nothing_until_a_row_comes_late() -> None:
     (window,) = waiting([-2])
     emitted = window.emitted(7)
     assert closed([emitted]) == []
-    (again,) = touched({window.start: emitted}, [Seen(window.start, 2, 90, 91, window.start + 1)])
+    (again,) = touched({window.start: emitted}, [Seen(window.start, 2, 90, 91, window.start + 1)]).values()
     assert (again.rows, again.waiting, again.loaded) == (3, 2, 7)
     assert again.newest == window.newest
     assert again.ranges == ((1, 1), (90, 91))
@@ -184,7 +184,7 @@ def test_an_emitted_window_waits_for_nothing_until_a_row_comes_late() -> None:
 
 def test_rows_of_emitted_windows_are_loaded_and_others_wait() -> None:
     seen = [Seen(0, 3, 1, 3, 5), Seen(HOUR, 4, 4, 7, HOUR)]
-    first, _ = touched({}, seen)
+    first, _ = touched({}, seen).values()
     assert loaded_of(seen, [first]) == 3
     assert loaded_of([], [first]) == 0
 

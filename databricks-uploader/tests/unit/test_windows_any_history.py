@@ -10,27 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.support import tables
+from tests.support import month, tables
 from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
 from tests.support.fakes import START
+from tests.support.month import STEP, Group
 from tests.support.writer import Writer
 
 from databricks_uploader.destinations.delta_windows import DeltaWindows
 from databricks_uploader.events import Claimed
-from databricks_uploader.model.aggregation import AggregateStep, Aggregation, Function
 from databricks_uploader.state.store import Store
 
-STEP = AggregateStep(
-    ("site", "hour"),
-    (
-        Aggregation(column="rows", function=Function.COUNT),
-        Aggregation(column="v", function=Function.SUM),
-        Aggregation(column="v", function=Function.AVG),
-        Aggregation(column="v", function=Function.MAX),
-    ),
-    allowed_lateness=timedelta(minutes=15),
-)
-Group = tuple[str, str, int, int, float, int]
 ROWS = "id INTEGER PRIMARY KEY, ts TEXT, site TEXT, v INTEGER"
 KEYED = "id INTEGER, ts TEXT, site TEXT, v INTEGER, PRIMARY KEY (ts, id)"
 
@@ -55,7 +44,7 @@ WAYS = {
     "a view of values": Way((BY_ROWID.made[0], "CREATE VIEW seen AS SELECT ts, site, v FROM t"), view=True),
 }
 BY_TIME = [name for name in WAYS if name != "by rowid"]
-TRUTH = "SELECT site, substr(ts, 1, 13), count(*), sum(v), avg(v), max(v) FROM t GROUP BY 1, 2 ORDER BY 1, 2"
+ALL = "SELECT site, substr(ts, 1, 13), count(*), sum(v), avg(v), max(v) FROM t GROUP BY 1, 2 ORDER BY 1, 2"
 SEEN = "site, strftime(hour AT TIME ZONE 'UTC', '%Y-%m-%d %H'), row_count, CAST(sum_v AS BIGINT), avg_v, max_v"
 
 
@@ -93,7 +82,7 @@ def insert(node: EdgeNode, *times: datetime, value: int = 1, key: int | None = N
 
 def all_groups(node: EdgeNode) -> list[Group]:
     with closing(sqlite3.connect(node.path)) as connection:
-        return connection.execute(TRUTH).fetchall()
+        return connection.execute(ALL).fetchall()
 
 
 def closed_groups(node: EdgeNode) -> list[Group]:
@@ -118,17 +107,21 @@ def check_counts(node: EdgeNode) -> None:
     assert rows == summary.rows_loaded + summary.waiting + summary.quarantined + summary.lost
 
 
+@pytest.mark.parametrize("way", ["by rowid"], indirect=True)
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 20))])
+def test_a_month_of_ends_at_any_call_late_rows_and_sources_made_anew_is_one_query(node: EdgeNode, seed: int) -> None:
+    month.play(node, seed, 14, lambda: seen(node))
+
+
 LONG = pytest.mark.long
 HISTORIES = [
-    *(("by rowid", seed, 14) for seed in range(3)),
     ("by time, looking back two hours", 0, 4),
-    *(pytest.param("by rowid", seed, 14, marks=LONG) for seed in range(3, 20)),
     *(pytest.param(way, seed, 14, marks=LONG) for way in BY_TIME for seed in range(10)),
 ]
 
 
 @pytest.mark.parametrize(("way", "seed", "rounds"), HISTORIES, indirect=["way"])
-def test_a_month_in_spans_with_ends_at_any_call_and_late_rows_is_one_query(
+def test_a_month_in_the_order_of_times_with_ends_at_any_call_is_one_query(
     node: EdgeNode, seed: int, rounds: int
 ) -> None:
     latest = int(node.late_arrival.total_seconds()) // 2
@@ -236,3 +229,33 @@ def test_rows_that_a_rollback_took_away_are_counted_as_lost_to_their_open_window
     with Store.open(node.state) as store:
         (summary,) = store.summaries()
     assert (summary.rows_loaded, summary.quarantined, summary.lost, summary.waiting) == (1, 1, 2, 0)
+
+
+def test_of_a_window_that_lacks_rows_those_that_came_late_are_set_apart_and_no_others(node: EdgeNode) -> None:
+    hour = START - timedelta(days=1)
+    for key in (1, 5, 9):
+        insert(node, hour, key=key)
+    node.upload()
+    node.write("DELETE FROM t WHERE id = 1")
+    for key in (3, 7):
+        insert(node, hour, key=key)
+    node.upload()
+    with Store.open(node.state) as store:
+        assert sorted(int(str(kept.row.values["id"])) for kept in store.kept(IDENTITY, None)) == [3, 7]
+
+
+def test_rows_that_were_lost_to_a_window_are_not_made_up_for_by_those_that_it_has(node: EdgeNode) -> None:
+    hour = START - timedelta(days=1)
+    insert(node, hour, hour + timedelta(minutes=1))
+    node.upload()
+    insert(node, hour + timedelta(minutes=2), value=70)
+    node.back_up()
+    insert(node, hour + timedelta(minutes=3), value=80)
+    with suppress(PowerIsCutError):
+        node.upload(cut=PowerCut(2, before=False))  # both rows are claimed, and wait
+    node.restore()
+    node.upload()
+    with Store.open(node.state) as store:
+        (summary,) = store.summaries()
+        assert [kept.row.values["v"] for kept in store.kept(IDENTITY, None)] == [70]
+    assert (summary.rows_loaded, summary.lost, summary.waiting) == (2, 1, 0)

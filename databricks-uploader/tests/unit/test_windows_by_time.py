@@ -10,8 +10,9 @@ import pytest
 from tests.support import tables
 from tests.support.edge import IDENTITY, EdgeNode
 from tests.support.fakes import START
+from tests.support.month import STEP
 from tests.support.writer import Writer
-from tests.unit.test_windows_any_history import KEY_OF_TIMES, STEP, all_groups, check_counts, insert, seen
+from tests.unit.test_windows_any_history import KEY_OF_TIMES, all_groups, check_counts, insert, seen
 
 from databricks_uploader.destinations.delta_windows import DeltaWindows
 from databricks_uploader.model.pipeline import Limits

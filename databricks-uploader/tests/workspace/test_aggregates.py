@@ -7,17 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import databases, program
+from tests.support import databases, month, program
 from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
 from tests.support.fakes import START
+from tests.support.month import STEP, Group
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import LINEAGE, Edge
 from tests.support.writer import Writer
 from tests.unit.test_windows_any_history import (
     BY_ROWID,
     KEY_OF_TIMES,
-    STEP,
-    Group,
     Way,
     all_groups,
     check_counts,
@@ -72,10 +71,16 @@ def seen(edge: Edge) -> list[Group]:
     )
 
 
+@pytest.mark.parametrize("way", [BY_ROWID])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
+def test_a_month_of_ends_at_any_call_late_rows_and_sources_made_anew_is_one_query(
+    node: EdgeNode, edge: Edge, seed: int
+) -> None:
+    month.play(node, seed, 5, lambda: seen(edge))
+
+
 LONG = pytest.mark.long
 HISTORIES = [
-    (BY_ROWID, 0),
-    *(pytest.param(BY_ROWID, seed, marks=LONG) for seed in range(1, 6)),
     *(pytest.param(KEY_OF_TIMES, seed, marks=LONG) for seed in range(6)),
 ]
 

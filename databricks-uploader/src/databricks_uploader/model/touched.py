@@ -50,39 +50,68 @@ class Window:
     """Where its rows are, in order."""
     loaded: int = 0
     """The sequence of the claim that it was emitted by last; 0: by none."""
+    waits: tuple[Range, ...] = ()
+    """Where the rows that wait are, in order, if keys are rowids."""
     late: tuple[int, ...] = ()
-    """Keys of rows that were read since then, where they are no rowids."""
+    """Keys of rows that were read since it was emitted, if they are none."""
 
     def touched(self, seen: Seen) -> "Window":
         """Return the window with the rows of one more span."""
+        new = seen.lowest, seen.highest
         return replace(
             self,
             rows=self.rows + seen.rows,
             waiting=self.waiting + seen.rows,
             newest=max(self.newest, seen.newest) if self.rows else seen.newest,
-            ranges=covering(self.ranges, (seen.lowest, seen.highest)),
+            ranges=covering(self.ranges, new),
+            waits=() if seen.keys else covering(self.waits, new),
             late=(*self.late, *seen.keys)[:MOST_LATE] if self.loaded else (),
         )
 
     def emitted(self, sequence: int, more: int = 0) -> "Window":
         """Return the window after a claim has its rows, and so many more that were found with them."""
-        return replace(self, rows=self.rows + more, waiting=0, loaded=sequence, late=())
+        return replace(self.settled(), rows=self.rows + more, loaded=sequence)
+
+    def settled(self) -> "Window":
+        """Return the window once none of its rows waits any more."""
+        return replace(self, waiting=0, waits=(), late=())
 
     def lacks(self, found: int) -> int:
         """Return how many of its rows the source has no more, when so many were read again."""
         return max(0, self.rows - found)
 
-    def waiting_of(self, found: Sequence[int]) -> list[int]:
-        """Return which of the rows that were found again wait, by their keys: the late ones, or else the last."""
+    def waiting_of(self, found: Iterable[int]) -> list[int]:
+        """Return which of the rows that were found again wait, by their keys: where that is not sure the last ones."""
+        if not self.waiting:
+            return []
+        placed = sorted(key for key in found if not self.waits or holds(self.waits, key))
         late = set(self.late)
-        ordered = sorted(found, key=lambda key: (key in late, key))
-        known = [key for key in ordered if key in late]
-        return known if len(late) == self.waiting else ordered[-self.waiting :]
+        if len(late) == self.waiting:
+            return [key for key in placed if key in late]
+        return sorted(placed, key=lambda key: (key in late, key))[-self.waiting :]
 
 
-def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[Window]:
-    """Return the windows that a span changes, as they are after it."""
-    return [known.get(one.start, Window(one.start)).touched(one) for one in seen]
+def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> Mapping[int, Window]:
+    """Return the windows that a span changes, as they are after it, by their beginnings."""
+    after: dict[int, Window] = {}
+    for one in seen:
+        before = after.get(one.start) or known.get(one.start, Window(one.start))
+        after[one.start] = before.touched(one)
+    return after
+
+
+def among(known: Mapping[int, Window], seen: Iterable[Seen]) -> list[int]:
+    """Return the windows of a span whose rows, known by rowids, lie among others that were read of them before."""
+    before = {one: known[one.start].ranges for one in seen if one.start in known and not one.keys}
+    return [one.start for one, ranges in before.items() if ranges and one.lowest < ranges[-1][1]]
+
+
+def one_by_one(seen: Iterable[Seen], keys: Iterable[tuple[int | None, int]]) -> list[Seen]:
+    """Return the rows of a span, each by itself where its window and key are given."""
+    by_start = {one.start: one for one in seen}
+    alone = [replace(by_start[start], rows=1, lowest=key, highest=key) for start, key in keys if start is not None]
+    found = {one.start for one in alone}
+    return [*(one for start, one in by_start.items() if start not in found), *alone]
 
 
 def covering(ranges: Sequence[Range], new: Range, most: int = MOST_RANGES) -> tuple[Range, ...]:
@@ -102,14 +131,11 @@ def covering(ranges: Sequence[Range], new: Range, most: int = MOST_RANGES) -> tu
 def rows_again(windows: Iterable[Window], before: int | None = None) -> tuple[Range, ...]:
     """Return the ranges that have all rows of some windows, in order and apart; only keys up to `before`, if given."""
     found: tuple[Range, ...] = ()
-    for low, high in sorted(one for window in windows for one in window.ranges):
-        upto = high if before is None else min(high, before)
-        if low > upto:
-            continue
+    for low, high in sorted(one for window in windows for one in up_to(before, window.ranges)):
         if found and low <= found[-1][1] + 1:
-            found = (*found[:-1], (found[-1][0], max(found[-1][1], upto)))
+            found = (*found[:-1], (found[-1][0], max(found[-1][1], high)))
         else:
-            found = (*found, (low, upto))
+            found = (*found, (low, high))
     return found
 
 
@@ -117,6 +143,11 @@ def holds(ranges: Sequence[Range], key: int) -> bool:
     """Tell whether a key is in one of some ranges, which are in order and apart."""
     place = bisect_right(ranges, (key, HIGHEST))
     return place > 0 and key <= ranges[place - 1][1]
+
+
+def up_to(key: int | None, ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Return what of ranges is not beyond a key (None: all)."""
+    return tuple(ranges) if key is None else tuple((low, min(high, key)) for low, high in ranges if low <= key)
 
 
 def without(ranges: Sequence[Range], gaps: Sequence[Range]) -> list[Range]:
@@ -141,14 +172,14 @@ def in_new_life(windows: Iterable[Window], after: int | None) -> dict[int, Windo
 
     They have as many rows as ever, so that one of which rows are gone is seen to lack them.
     """
-    kept = {} if after is None else {w.start: rows_again([w], before=after) for w in windows}
-    return {window.start: replace(window, ranges=kept.get(window.start, ())) for window in windows}
+    last = LOWEST - 1 if after is None else after
+    return {w.start: replace(w, ranges=up_to(last, w.ranges), waits=up_to(last, w.waits)) for w in windows}
 
 
-def renumbered(windows: Iterable[Window], up_to: int | None) -> dict[int, Window]:
+def renumbered(windows: Iterable[Window], last: int | None) -> dict[int, Window]:
     """Return windows when the source has given its rows other keys: each may be anywhere up to that one."""
-    anywhere = ((LOWEST, LOWEST if up_to is None else up_to),)
-    return {window.start: replace(window, ranges=anywhere) for window in windows}
+    anywhere = ((LOWEST, LOWEST if last is None else last),)
+    return {window.start: replace(window, ranges=anywhere, waits=anywhere) for window in windows}
 
 
 def portion(windows: Sequence[Window], rows: int) -> list[Window]:

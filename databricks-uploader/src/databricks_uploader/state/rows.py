@@ -227,14 +227,15 @@ def claim(row: Row) -> Claim:
 
 def window_text(window: Window) -> str:
     """Write what is remembered of a window."""
-    return json.dumps([window.rows, window.waiting, window.newest, window.ranges, window.loaded, window.late])
+    ranges, waits = window.ranges, window.waits
+    return json.dumps([window.rows, window.waiting, window.newest, window.loaded, window.late, ranges, waits])
 
 
 def window(row: Row) -> Window:
     """Read a window."""
-    read, waiting, newest, ranges, loaded, late = json.loads(row["told"])
-    ranges = tuple((low, high) for low, high in ranges)
-    return Window(row["start"], read, waiting, newest, ranges, loaded, tuple(late))
+    read, waiting, newest, loaded, late, *ranges = json.loads(row["told"])
+    where, waits = (tuple((low, high) for low, high in found) for found in ranges)
+    return Window(row["start"], read, waiting, newest, where, loaded, waits, tuple(late))
 
 
 def by_rule_text(counts: ByRule) -> str:
