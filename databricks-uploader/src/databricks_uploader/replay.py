@@ -179,8 +179,11 @@ def _as_in_the_source(
 ) -> tuple[list[Kept], Counter[str]]:
     """Return the rows that the source still has, with its values, and why others stay."""
     position = standing.position
-    _newest(table, standing, layout, ports)
-    found = ports.source.held(table, [each.row.key for each in kept if each.row.key is not None])
+    found: Mapping[int, Mapping[str, RawValue]] = {}
+    asked = [each.row.key for each in kept if each.row.key is not None]
+    if asked:
+        _newest(table, standing, layout, ports)
+        found = ports.source.held(table, asked)
     there, left = [], Counter[str]()
     for each in kept:
         values = None if each.row.key is None else found.get(each.row.key)
