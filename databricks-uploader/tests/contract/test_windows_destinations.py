@@ -280,6 +280,26 @@ class TestDelta(OnDelta, TwoNodes):
         (row,) = self.table()
         assert (row["note"], row["sum_level"]) == ("seen", 2)
 
+    def test_windows_of_any_century_are_replaced_however_many_there_are(
+        self, destination: Windows, spool: FolderSpool
+    ) -> None:
+        hours = [-3_700_000, *range(0, 24 * 90, 60), 4_300_000]  # from the year 1603 to 2516
+        first = claim_of(spool, 1, *((hour, "a", 1) for hour in hours))
+        load(destination, spool, first)
+        load(destination, spool, claim_of(spool, 2, *((hour, "a", 5) for hour in hours)), known=Head.after(first))
+        assert [row["sum_level"] for row in self.table()] == [5] * len(hours)
+        ends = [DAY + timedelta(hours=hours[end]) for end in (0, -1)]
+        assert len(destination.windows_between(("day",), *(end - timedelta(days=1) for end in ends))) == 37
+
+    def test_only_files_of_about_its_windows_are_read_for_a_claim(
+        self, destination: Windows, spool: FolderSpool
+    ) -> None:
+        first, second = (claim_of(spool, n, (24 * 30 * n, "a", n), (24 * 30 * n + 9, "a", n)) for n in (1, 2))
+        load(destination, spool, first, second)
+        load(destination, spool, claim_of(spool, 3, (24 * 30, "a", 7)), known=Head.after(second))
+        metrics = DeltaTable(self.path).history(1)[0]["operationMetrics"]
+        assert (metrics["num_target_files_scanned"], metrics["num_target_files_skipped_during_scan"]) == (1, 1)
+
 
 class TestDeltaWithoutNodes(OnDelta, Guarded):
     schema = TableSchema.of([*OWN.columns, *(c for c in LINEAGE.columns if c.name != "_node_id")])

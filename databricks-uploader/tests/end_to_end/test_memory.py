@@ -1,5 +1,6 @@
 """The memory promise: 150 MB, and four times the largest row."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -58,9 +59,34 @@ def test_wide_rows_keep_the_promise(
     assert peak <= floor + PROMISED_MB - FLOOR_MB + 4 * size / MB
 
 
-def peak_mb(database: Path, folder: Path) -> float:
+def aggregating_mb(folder: Path, rows: int, time: str) -> float:
+    """Aggregate so many rows by one of fifty names and that word of time, and return the program's peak of memory."""
+    rules = {"group_by": ["v", time], "aggregations": {"n": ["avg", "median", "last"], "rows": "count"}}
+    path = folder / f"{time}-{rows}.db"
+    databases.execute(
+        path,
+        "CREATE TABLE t (ts TEXT, v TEXT, n REAL)",
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t "
+        "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', i, 'unixepoch'), i % 50, random() FROM n",
+    )
+    return peak_mb(path, folder / path.stem, "--enable-aggregate", "--aggregate-config", json.dumps(rules))
+
+
+@pytest.mark.long
+def test_rows_of_windows_keep_the_promise_beside_the_engines(tmp_path: Path) -> None:
+    floor = aggregating_mb(tmp_path, 1, "hour")
+    assert aggregating_mb(tmp_path, 600_000, "hour") <= floor + PROMISED_MB - FLOOR_MB
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_an_aggregated_table(tmp_path: Path) -> None:
+    """With about as many groups as rows, the table has some hundred thousand rows more."""
+    assert aggregating_mb(tmp_path, 900_000, "minute") <= aggregating_mb(tmp_path, 300_000, "minute") + 40
+
+
+def peak_mb(database: Path, folder: Path, *more: str) -> float:
     """Upload a database, and return the program's peak of memory."""
     done = program.run("--sqlite", database, "--delta-path", folder / "lake", "--state-dir", folder / "state",
-                       "--once", "--node-id", "n", prefix=MEASURED)  # fmt: skip
+                       "--once", "--node-id", "n", *more, prefix=MEASURED)  # fmt: skip
     assert done.exit_code == 0, done.errors
     return int(done.output.splitlines()[-1]) / 1024

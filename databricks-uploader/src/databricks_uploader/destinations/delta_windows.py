@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from arro3.core import DataType, RecordBatch, RecordBatchReader
@@ -12,9 +12,14 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction
 from databricks_uploader import durable
 from databricks_uploader.destinations.delta import DeltaDestination, described, translated
 from databricks_uploader.errors import TransientError
+from databricks_uploader.model.aggregation import TimeToken, is_window
 from databricks_uploader.model.claim import Claim, Head, Identity
-from databricks_uploader.model.upsert import Upsert, newer
+from databricks_uploader.model.times import EPOCH
+from databricks_uploader.model.upsert import Upsert, newer, spans
 from databricks_uploader.ports import LastRow
+
+MOST_SPANS = 16
+"""Spans of time that a merge looks at; the engine weighs each against each file of the table."""
 
 
 class DeltaWindows(DeltaDestination):
@@ -59,7 +64,7 @@ class DeltaWindows(DeltaDestination):
     def windows_between(self, columns: Sequence[str], low: datetime, high: datetime) -> set[tuple[int, ...]]:
         """Return what the columns of time hold (µs, or an hour's number) in rows from `low` to `high` by the first."""
         handle, names = self._opened(), [_quoted(name) for name in columns]
-        bounds = [f"TIMESTAMP '{time.isoformat(timespec='microseconds')}'" for time in (low, high)]
+        bounds = [_time((time - EPOCH) // timedelta(microseconds=1)) for time in (low, high)]
         query = f"SELECT DISTINCT {', '.join(names)} FROM t WHERE {names[0]} BETWEEN {bounds[0]} AND {bounds[1]}"
         with translated(self._folder):
             found = QueryBuilder().register("t", handle).execute(query).read_all()
@@ -73,13 +78,14 @@ class DeltaWindows(DeltaDestination):
             app_transactions=[Transaction(n, v) for n, v in zip(self._names(), versions, strict=True)]
         )
         upsert = Upsert.into(described(handle), self._keys, [claim])
-        same = " AND ".join(_same(name) for name in upsert.keys)
+        rows = _rows(self._files[claim.sequence], [column.name for column in upsert.columns])
+        same = " AND ".join([*map(_same, upsert.keys), self._around(rows)])
         given = {_quoted(column.name): f"s.{_quoted(column.name)}" for column in upsert.columns}
         predicate = newer("t", "s", '"', "({} >> {})") if upsert.guarded else None
         with translated(self._folder):
             (
                 handle.merge(
-                    _rows(self._files[claim.sequence], [column.name for column in upsert.columns]),
+                    RecordBatchReader.from_batches(rows[0].schema, rows),
                     same, source_alias="s", target_alias="t", commit_properties=properties,
                 )
                 .when_matched_update(given, predicate=predicate)
@@ -89,6 +95,17 @@ class DeltaWindows(DeltaDestination):
             if self.head() != head:  # nothing was to be changed, so nothing was committed
                 handle.create_write_transaction([], "append", handle.schema(), commit_properties=properties)
                 handle.update_incremental()
+
+    def _around(self, rows: Sequence[RecordBatch]) -> str:
+        """Say that rows of the table are of about the times of these: only files that may have such are read.
+
+        Without it a table of 1.8 million rows took 485 seconds to fill instead of 36, and twice the memory.
+        """
+        time = next(name for name in self._keys if is_window(name) and name != TimeToken.HOUR_OF_DAY)
+        name = next(name for name in rows[0].schema.names if name.casefold() == time)
+        times = {t for batch in rows for t in batch.column(name).cast(DataType.int64()).to_pylist()}
+        found = (f"t.{_quoted(name)} BETWEEN {_time(low)} AND {_time(high)}" for low, high in spans(times, MOST_SPANS))
+        return f"({' OR '.join(found)})"
 
     def _added(self) -> Iterator[str]:
         """Yield the files that commits of ours added, by the log from its newest checkpoint on."""
@@ -101,13 +118,16 @@ class DeltaWindows(DeltaDestination):
                 yield from (action["add"]["path"] for action in actions if "add" in action)
 
 
-def _rows(file: Path, names: Sequence[str]) -> RecordBatchReader:
+def _rows(file: Path, names: Sequence[str]) -> list[RecordBatch]:
     """Return the rows of a claim's file with these columns."""
     reader = read_parquet(file)
     first = reader.read_next_batch()
     batches: list[RecordBatch] = [first, *reader]
-    chosen = [batch.select(list(names)) for batch in batches]
-    return RecordBatchReader.from_batches(chosen[0].schema, chosen)
+    return [batch.select(list(names)) for batch in batches]
+
+
+def _time(microseconds: int) -> str:
+    return f"to_timestamp_micros({microseconds})"  # a literal would be of nanoseconds, which end in 2262
 
 
 def _quoted(name: str) -> str:

@@ -46,6 +46,14 @@ def newer(there: str, given: str, quote: str, shift: str) -> str:
     )
 
 
+def spans(times: Collection[int], most: int) -> list[tuple[int, int]]:
+    """Return at most so many spans that hold all times (at least one), in order, with the longest gaps between them."""
+    ordered = sorted(times)
+    after = sorted(range(1, len(ordered)), key=lambda at: ordered[at - 1] - ordered[at])[: most - 1]
+    begins = [0, *sorted(after)]
+    return [(ordered[low], ordered[high - 1]) for low, high in zip(begins, [*begins[1:], len(ordered)], strict=True)]
+
+
 def check_ours(
     table: TableSchema,
     there: Collection[tuple[int, ...]],
