@@ -55,7 +55,9 @@ def prepare(pipeline: Pipeline, ports: Ports, tell: Tell) -> Position | None:
     if head is None:
         standing = _started(first, pipeline, source, ports)
     elif pipeline.aggregate is not None:  # all windows are computed anew: the table keeps those of more rows
-        standing = Standing(replace(first, sequence=head.sequence, head=head), Witnesses())
+        begun = replace(first, sequence=head.sequence, head=head)
+        # When "now" was is not known any more.
+        standing = Standing(begun, Witnesses()) if pipeline.start == "now" else _started(begun, pipeline, source, ports)
     else:
         standing = _after(head, first, source, ports)
     ports.state.stand(pipeline.identity, standing)

@@ -24,7 +24,7 @@ from databricks_uploader.model.secret import Secret
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.step_faults import StepFault
 from databricks_uploader.model.steps import Step, is_secure
-from databricks_uploader.ports import Destination, Page, Ports, Reading, TimedPage
+from databricks_uploader.ports import Destination, Page, Ports, Reading, Steps, TimedPage
 from databricks_uploader.source.pages import PageSize
 from databricks_uploader.source.sqlite import SqliteSource
 from databricks_uploader.spool.folder import FolderSpool
@@ -86,6 +86,8 @@ class PowerCut:
 
     call: int
     before: bool
+    error: Exception = field(default_factory=PowerIsCutError)
+    """What is raised there, where it is not the end."""
     _calls: int = 0
 
     def ports(self, ports: Ports) -> Ports:
@@ -101,7 +103,7 @@ class PowerCut:
         """End at the call, where this is it."""
         self._calls += before
         if self._calls == self.call and before == self.before:
-            raise PowerIsCutError
+            raise self.error
 
 
 @dataclass
@@ -143,6 +145,8 @@ class EdgeNode:
     late_arrival: timedelta = timedelta(minutes=10)
     source_table: str | None = None
     zone: str = "UTC"
+    engine: Callable[[], Steps] = lambda: CarriedOut(refused)
+    """Makes what carries steps out."""
     key: Secret | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -185,7 +189,7 @@ class EdgeNode:
     def started(self) -> Iterator[tuple[Pipeline, Ports]]:
         """Start the uploader on what its state remembers."""
         with Store.open(self.state) as store:
-            steps = CarriedOut(refused) if self.steps or self.aggregate else None
+            steps = self.engine() if self.steps or self.aggregate else None
             spool = FolderSpool(self.state / "spool", steps, store.digest_key())
             spool.keep_only(store.spool_files())
             destination = self.connect() if self.connect else MemoryDestination(self.table, IDENTITY)

@@ -198,6 +198,16 @@ def test_after_lost_state_all_windows_are_computed_anew(node: EdgeNode) -> None:
     assert seen(node) == all_groups(node)
 
 
+def test_after_lost_state_rows_before_the_start_are_left_out_as_ever(node: EdgeNode) -> None:
+    node.start = START - timedelta(days=2)
+    insert(node, START - timedelta(days=5), START - timedelta(days=1))
+    node.upload()
+    before = seen(node)
+    node.lose_state()
+    node.upload()
+    assert seen(node) == before == all_groups(node)[-1:]
+
+
 def test_windows_whose_rows_a_recreated_source_lacks_are_left_as_they_are(node: EdgeNode, way: Way) -> None:
     hour = START - timedelta(days=1)
     insert(node, *(hour + timedelta(minutes=n) for n in range(5)))
