@@ -173,6 +173,20 @@ def test_a_longer_look_back_loads_no_row_twice(node: Node, writer: Writer) -> No
     assert node.upload() == [*range(20), 40, 395]
 
 
+@pytest.mark.parametrize("last", ["9999-12-31T00:00:00", "9999-12-31", "9999-12-31_no_end"])
+def test_a_time_that_stands_for_none_hides_no_row(tmp_path: Path, writer: Writer, last: str) -> None:
+    node = Node(tmp_path, span_rows=2)
+
+    def added(minute: float, value: int) -> str:
+        return f"INSERT INTO t VALUES ('{START + timedelta(hours=12, minutes=minute):%Y-%m-%d %H:%M:%S}', 'a', {value})"
+
+    writer.write(node.database, KEYED, *(added(i, i) for i in range(5)), f"INSERT INTO t VALUES ('{last}', 'a', 99)")
+    told = [] if "end" in last else [99]
+    assert node.upload() == [0, 1, 2, 3, 4, *told]
+    writer.write(node.database, added(6, 6), added(4.5, 45))
+    assert node.upload() == sorted([0, 1, 2, 3, 4, 6, 45, *told])
+
+
 def test_times_written_in_another_way_than_most_are_loaded_once_and_hide_nothing(
     tmp_path: Path, writer: Writer
 ) -> None:

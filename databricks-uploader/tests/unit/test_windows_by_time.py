@@ -1,6 +1,7 @@
 """Windows of rows that are read in the order of their times: what is read again, and what of it counts."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.unit.test_windows_any_history import KEY_OF_TIMES, all_groups, check_
 
 from databricks_uploader.destinations.delta_windows import DeltaWindows
 from databricks_uploader.model.pipeline import Limits
+from databricks_uploader.model.position import Standing
 from databricks_uploader.model.quarantine import QuarantinedRow
 from databricks_uploader.model.steps import (
     Condition,
@@ -26,11 +28,13 @@ from databricks_uploader.model.steps import (
     TimeUnit,
     TruncateTime,
 )
+from databricks_uploader.model.witness import Witnesses
 from databricks_uploader.state.store import Store
-from databricks_uploader.windowing import NO_TIME
+from databricks_uploader.windowing import FORGOTTEN, NO_TIME
 
 HOUR = timedelta(hours=1)
 SIX = START - 2 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +134,23 @@ def test_rows_before_the_start_are_in_no_window(node: EdgeNode) -> None:
     assert counted(node) == (3, 0, 0, 0)
 
 
+def test_a_late_row_of_a_window_that_is_remembered_no_more_is_kept_with_its_values(node: EdgeNode) -> None:
+    insert(node, *minutes(10, 70))
+    node.upload()
+    before = seen(node)
+    with Store.open(node.state) as store:
+        position = store.position(IDENTITY)
+        assert position is not None
+        forgetful = replace(position, windows_since=(SIX + HOUR - EPOCH) // timedelta(microseconds=1))
+        store.stand(IDENTITY, Standing(forgetful, Witnesses(), store.seen(IDENTITY), windows={}))
+    insert(node, *minutes(20), value=70)
+    node.upload()
+    assert seen(node) == before
+    assert [(row.values["v"], row.reasons) for row in quarantined(node)] == [(70, {"ts": FORGOTTEN})]
+
+
 ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu")
 Times = Mapping[str, tuple[str, Callable[[datetime], Any]]]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW_YORK = ZoneInfo("America/New_York")
 WRITTEN: Times = {
     "text": ("TEXT", lambda t: f"'{t:%Y-%m-%dT%H:%M:%SZ}'"),
@@ -202,6 +220,7 @@ def test_windows_after_rules_that_touch_times_are_of_what_they_leave(node: EdgeN
     assert [row.values for row in quarantined(node)] == [{}], "rows of a secure pipeline are kept without values"
 
 
+@pytest.mark.long
 def test_rows_whose_time_a_rule_replaces_are_in_the_window_of_the_new_one(node: EdgeNode) -> None:
     early, late, none = (f"{time:%Y-%m-%d %H:%M:%S}" for time in minutes(-95, 10, 15))
     node.steps = (SanitizeStep((Replacement(column="ts", pairs=((early, late), (none, None))),)),)

@@ -17,7 +17,7 @@ MOST_RANGES = 4
 MOST_WINDOWS = 50_000
 """Windows that are remembered of a pipeline: 5 years of hours, 34 days of minutes; some 150 bytes each at most."""
 MOST_LATE = 1_000
-"""Late rows of a window whose keys are kept, where these don't tell in which order rows came; else any of it may be."""
+"""Late rows whose keys are kept of a window, where keys don't tell which came last; others stand in for more."""
 FUTURE = DAY
 """How far beyond the clock a row's time may be to be believed."""
 

@@ -81,12 +81,12 @@ class Sweep:
         Those are NULL, and what is neither text that begins like a time nor, where times are numbers, a number.
         """
         yield from self._out_of_order()
-        newest = self._newest(None)
-        if newest is None:
-            return
-        away = self._slack(newest)
-        after = None if since is None else self._bound((since - away - EPOCH) // _MICROSECOND, newest)
-        yield from self._through(after, None, away)
+        if since is None:
+            away = max((self._slack(like) for like in self._ends()), default=timedelta())
+            yield from self._through(None, None, away)
+        elif (like := self._like((since - EPOCH) // _MICROSECOND)) is not None:
+            away = self._slack(like)
+            yield from self._through(self._bound((since - away - EPOCH) // _MICROSECOND, like), None, away)
 
     def between(self, ranges: Sequence[Range]) -> Iterator[TimedPage]:
         """Yield pages of all rows of ranges of times in µs since 1970, and of some around; first the rows out of order.
@@ -101,8 +101,7 @@ class Sweep:
         """Return what sorts around all rows of ranges, in order and apart."""
         bounds = []
         for low, high in ranges:
-            like = self._newest(self._bound(high + _FAR, "2026-01-01"))  # how times were written then
-            if like is not None:
+            if (like := self._like(high)) is not None:
                 away = self._slack(like) // _MICROSECOND
                 bounds.append((self._bound(low - away, like), self._bound(high + away + _MARGIN, like)))
         found: list[tuple[Any, Any]] = []
@@ -158,11 +157,18 @@ class Sweep:
             if found is not None:
                 yield found[0]
 
-    def _newest(self, most: Moment | None) -> Moment | None:
-        """Return the last time in order, up to one."""
-        ((newest,),) = self.rows.connection.rows(f"SELECT max({self._column}) {self._in_order(None, most)}")
-        found: Moment | None = newest
-        return found
+    def _like(self, time: int) -> Moment | None:
+        """Return a time as it was written then, or else later; the last of all may be one that stands for none."""
+        up_to = self._in_order(None, self._bound(time + _FAR, "2026-01-01"))
+        ((then,),) = self.rows.connection.rows(f"SELECT max({self._column}) {up_to}")
+        return then if then is not None else next(self._ends(), None)
+
+    def _ends(self) -> Iterator[Moment]:
+        """Yield the last time in order and the first one, where there are any."""
+        for end in ("max", "min"):
+            ((found,),) = self.rows.connection.rows(f"SELECT {end}({self._column}) {self._in_order(None, None)}")
+            if found is not None:
+                yield found
 
     def _slack(self, newest: Moment) -> timedelta:
         return slack(str(newest), self.rows.zone) if self._unit is None else timedelta()
