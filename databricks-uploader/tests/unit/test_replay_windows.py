@@ -128,6 +128,7 @@ def test_a_window_of_which_all_rows_were_in_quarantine_is_made(node: EdgeNode) -
     assert seen(node) == of_one_query(node)
 
 
+@pytest.mark.long
 def test_a_row_of_an_open_window_waits_with_the_others(node: EdgeNode) -> None:
     insert(node, START, "1", "1.5")
     node.upload()
@@ -210,6 +211,7 @@ def test_a_row_whose_rowid_another_one_has_by_now_stays(node: EdgeNode) -> None:
     assert replayed(node) == Replayed(left={GONE: 1})
 
 
+@pytest.mark.long
 def test_where_rows_may_have_been_renumbered_their_values_tell_them(node: EdgeNode) -> None:
     node.write("DROP TABLE t", MADE.replace("id INTEGER PRIMARY KEY", "id INTEGER"))
     insert(node, HOUR, "1", "1.5", key="7")

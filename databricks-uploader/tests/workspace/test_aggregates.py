@@ -1,5 +1,6 @@
 """Aggregates in a workspace, by volume and by MERGE: closed windows are what one query gives."""
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -128,3 +129,22 @@ def test_the_program_aggregates_into_a_workspace(tmp_path: Path, edge: Edge, vol
         )  # fmt: skip
         assert done.exit_code == 0, done.errors
         assert sum(row["reading_count"] for row in edge.table("aggregated_readings").to_pylist()) == rows
+
+
+@pytest.mark.long
+def test_windows_of_a_table_that_is_there_are_previewed_and_none_is_loaded(tmp_path: Path, edge: Edge) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    edge.create_table(
+        lineage=False, name="aggregated_readings",
+        columns="sensor STRING, hour TIMESTAMP, avg_temperature DOUBLE, reading_count INT",
+    )  # fmt: skip
+    databases.add_readings(tmp_path / "sensor.db", 30)
+    done = program.run(
+        "preview", "--json", "--config", "config.yaml", "--sqlite", "sensor.db", *edge.flags(volume=True),
+        cwd=tmp_path, environment=edge.variables(),
+    )  # fmt: skip
+    assert done.exit_code == 0, done.errors
+    (shown,) = json.loads(done.output)
+    assert (shown["there"], shown["looked_at"]) == (True, 30)
+    assert sum(one["row"]["reading_count"] for one in shown["aggregated"]["first"]) > 0
+    assert edge.table("aggregated_readings").to_pylist() == []
