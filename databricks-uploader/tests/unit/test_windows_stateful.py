@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from tests.support import tables
+from tests.support.cycles import whole_cycle
 from tests.support.edge import IDENTITY, EdgeNode, PowerCut, PowerIsCutError
 from tests.support.fakes import START, MemoryWindows
 from tests.support.plain_engine import PlainEngine
@@ -36,7 +37,6 @@ from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.steps import Condition, FilterStep, Operator
 from databricks_uploader.ports import Ports
 from databricks_uploader.prepare import prepare
-from databricks_uploader.runner import cycle
 from databricks_uploader.state.store import Store
 
 STEP = AggregateStep(
@@ -234,20 +234,20 @@ class History(RuleBasedStateMachine):
 
     def end_at_a_call(self, call: int, *, before: bool) -> None:
         with self._started(PowerCut(call, before)) as (pipeline, ports):
-            cycle(pipeline, ports, lambda _: None)
+            whole_cycle(pipeline, ports, lambda _: None)
 
     def fail_at_a_call(self, call: int, *, before: bool) -> None:
         """A call fails, and the same process goes on."""
         cut = PowerCut(call, before, TransientError("a fault", hint=""))
         with self._started(cut) as (pipeline, ports):
             with suppress(TransientError):
-                cycle(pipeline, ports, lambda _: None)
-            cycle(pipeline, ports, lambda _: None)
+                whole_cycle(pipeline, ports, lambda _: None)
+            whole_cycle(pipeline, ports, lambda _: None)
         self._check()
 
     def upload(self) -> None:
         with self._started() as (pipeline, ports):
-            cycle(pipeline, ports, lambda _: None)
+            whole_cycle(pipeline, ports, lambda _: None)
         self._check()
 
     @contextmanager
