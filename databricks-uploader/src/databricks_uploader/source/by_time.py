@@ -5,16 +5,15 @@ the times that they stand for. Text in ISO 8601 does as long as the zone is the 
 after a fraction; local time does where clocks are not set back: `slack` is how far the two orders may be apart.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from arro3.compute import take
-from arro3.core import Array, DataType
+from arro3.core import Array, DataType, RecordBatch
 
 from databricks_uploader.errors import PermanentError, TransientError
 from databricks_uploader.model.columns import Pair
@@ -22,7 +21,7 @@ from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.quarantine import RawValue
 from databricks_uploader.model.source import SourceColumn
 from databricks_uploader.model.table import Column, DeltaType
-from databricks_uploader.model.times import DAY_MS, EARLIEST, EPOCH, FACTOR, JULIAN_EPOCH_MS, LATEST, Unit
+from databricks_uploader.model.times import DAY_MS, EPOCH, FACTOR, JULIAN_EPOCH_MS, Unit
 from databricks_uploader.ports import Picked, TimedPage
 from databricks_uploader.source import exact
 from databricks_uploader.source.connection import identifier, text
@@ -30,25 +29,18 @@ from databricks_uploader.source.diagnosis import damaged
 from databricks_uploader.source.order import within
 from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import value_forms
-from databricks_uploader.source.rows import Raw, Rows, Unfit, size_of, values_of
-from databricks_uploader.source.typed import UTC, Way, way
+from databricks_uploader.source.rows import Raw, Rows, SortedOut, Unfit, size_of, values_of
+from databricks_uploader.source.tape import NO_ROWS, Asked, Recording, Tape
+from databricks_uploader.source.time_texts import AFTER_ALL, BEFORE_ALL, slack, text_bound
+from databricks_uploader.source.typed import Way, way
 
 MOST_TIES = 65_536
 MOST_ODD = 10_000
-_IN_UTC, _ZONED = re.compile(r"(?:Z|UTC|[+-]00:?(?:00)?)\s*$", re.IGNORECASE), re.compile(r"[+-]\d\d:?(?:\d\d)?\s*$")
-_ONE_ZONE, _ANY_ZONE, _DATES = timedelta(seconds=2), timedelta(hours=26, seconds=2), timedelta(days=1)
-_LOCAL = timedelta(hours=3)
-"""More than any clock was set back by since 1970."""
 _MICROSECOND = timedelta(microseconds=1)
-_BEFORE_ALL, _AFTER_ALL = "/~", ":"
-"""Texts that sort around those that begin with a digit."""
 _MARGIN = 3_000
 """µs by which a number may be off the time that it stands for."""
 _FAR = 3 * 86_400_000_000
 """µs by which a text of a time sorts behind those of all that are so much earlier, in whichever zones."""
-_CALENDAR = 2 * 86_400_000_000
-"""µs from the ends of the years 1 to 9999 that Python may not hold in some zone."""
-
 Moment = str | int | float
 """A time as the source holds it."""
 
@@ -64,6 +56,20 @@ class _Read:
     """The last row's time, as the source has it."""
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A page, its rows typed, and how far it reaches."""
+
+    page: TimedPage
+    sorted_out: SortedOut
+    reached: Moment | None
+
+    @property
+    def without_rows(self) -> "_Found":
+        page = replace(self.page, told=(), only=_nothing, held=_nothing)
+        return replace(self, page=page, sorted_out=replace(self.sorted_out, columns=NO_ROWS))
+
+
 @dataclass
 class Sweep:
     """Reads the rows of one table from a time on, a page its own transaction."""
@@ -72,6 +78,8 @@ class Sweep:
     time: SourceColumn
     size: PageSize
     care: Care
+    tape: Tape | None = None
+    """Has what other pipelines read."""
     exactly: bool = field(default=False, init=False)
     """Whether times are looked at one by one."""
 
@@ -80,22 +88,46 @@ class Sweep:
 
         Those are NULL, and what is neither text that begins like a time nor, where times are numbers, a number.
         """
-        yield from self._out_of_order()
+        asked = Asked.of(self.rows, since)
+        kept = None if self.tape is None else self.tape.kept(asked)
+        if kept is not None:
+            yield from self._played(kept, asked, since)
+            return
+        recording = None if self.tape is None else self.tape.recording(asked)
+        for found in chain(self._out_of_order(), self._on(since, None)):
+            if found.sorted_out.altered:
+                recording = None  # of which of its rows values were altered is not known
+            if recording is not None:
+                recording.add(found.without_rows, found.sorted_out, found.page.told)
+            yield found.page
+
+    def _played(self, kept: Recording, asked: Asked, since: datetime | None) -> Iterator[TimedPage]:
+        """Yield the pages that were kept; where they end before the rows do, those after them are read."""
+        reached, last = None, False
+        for found, sorted_out, told in kept.played(asked):
+            reached, last = found.reached, found.page.last
+            yield replace(found.page, told=told, only=partial(_some, sorted_out))
+        if not last:
+            yield from (found.page for found in self._on(since, reached))
+
+    def _on(self, since: datetime | None, reached: Moment | None) -> Iterator[_Found]:
+        """Yield pages of the rows in order, from a time on, or after what was reached."""
         if since is None:
             away = max((self._slack(like) for like in self._ends()), default=timedelta())
-            yield from self._through(None, None, away)
+            yield from self._through(reached, None, away)
         elif (like := self._like((since - EPOCH) // _MICROSECOND)) is not None:
             away = self._slack(like)
-            yield from self._through(self._bound((since - away - EPOCH) // _MICROSECOND, like), None, away)
+            after = self._bound((since - away - EPOCH) // _MICROSECOND, like) if reached is None else reached
+            yield from self._through(after, None, away)
 
     def between(self, ranges: Sequence[Range]) -> Iterator[TimedPage]:
         """Yield pages of all rows of ranges of times in µs since 1970, and of some around; first the rows out of order.
 
         The ranges are in order and apart.
         """
-        yield from self._out_of_order()
+        yield from (found.page for found in self._out_of_order())
         for after, most in self._around(ranges):
-            yield from self._through(after, most, timedelta())
+            yield from (found.page for found in self._through(after, most, timedelta()))
 
     def _around(self, ranges: Sequence[Range]) -> Sequence[tuple[Any, Any]]:
         """Return what sorts around all rows of ranges, in order and apart."""
@@ -112,15 +144,15 @@ class Sweep:
                 found.append((after, most))
         return found
 
-    def _through(self, after: Moment | None, most: Moment | None, away: timedelta) -> Iterator[TimedPage]:
+    def _through(self, after: Moment | None, most: Moment | None, away: timedelta) -> Iterator[_Found]:
         limit, last = self.size.first_rows, False
         while not last:
             found = self._page(partial(self._next, after, most, limit), away)
             if found is None:
                 return
-            page, after = found
-            limit, last = self.size.next_rows(page.rows, page.size), page.last
-            yield page
+            after = found.reached
+            limit, last = self.size.next_rows(found.page.rows, found.page.size), found.page.last
+            yield found
 
     @cached_property
     def _unit(self) -> Unit | None:
@@ -144,18 +176,18 @@ class Sweep:
         """FROM and WHERE of the rows that sort by time, those after one time and up to another."""
         # One bound on each side: of two, SQLite begins its search at the first, and reads on to the other.
         c, textual = self._column, self._unit is None
-        low = f"{c} > {_literal(_BEFORE_ALL if after is None else after)}" if textual or after is not None else "1"
-        high = f"{c} < '{_AFTER_ALL if textual else ''}'" if most is None else f"{c} <= {_literal(most)}"
+        low = f"{c} > {_literal(BEFORE_ALL if after is None else after)}" if textual or after is not None else "1"
+        high = f"{c} < '{AFTER_ALL if textual else ''}'" if most is None else f"{c} <= {_literal(most)}"
         return f"{self.rows.plan.source} WHERE {low} AND {high}"
 
-    def _out_of_order(self) -> Iterator[TimedPage]:
+    def _out_of_order(self) -> Iterator[_Found]:
         c = self._column
-        odd = [f"{c} <= '{_BEFORE_ALL}'", f"{c} >= '{_AFTER_ALL}'"] if self._unit is None else [f"{c} >= ''"]
+        odd = [f"{c} <= '{BEFORE_ALL}'", f"{c} >= '{AFTER_ALL}'"] if self._unit is None else [f"{c} >= ''"]
         for each in [f"{c} IS NULL", *odd]:  # one by one, as SQLite scans a table without rowids for an OR
             where = f"{self.rows.plan.source} WHERE {each}"
             found = self._page(partial(self._read, where, MOST_ODD, last=False, reached=None), timedelta())
             if found is not None:
-                yield found[0]
+                yield found
 
     def _like(self, time: int) -> Moment | None:
         """Return a time as it was written then, or else later; the last of all may be one that stands for none."""
@@ -176,7 +208,7 @@ class Sweep:
     def _bound(self, time: int, like: Moment) -> Moment:
         """Return what sorts before all times from that one on, in µs since 1970; `like` is one of the column."""
         if self._unit is None:
-            return _text_bound(time, str(like), self.rows.zone)
+            return text_bound(time, str(like), self.rows.zone)
         if self._unit is Unit.JULIAN_DAY:
             return ((time - 1) / 1_000 - 1 + JULIAN_EPOCH_MS) / DAY_MS
         return (time - 1) * 1_000 if self._unit is Unit.NANOSECONDS else (time - 1) / FACTOR[self._unit]
@@ -222,15 +254,16 @@ class Sweep:
             raise damaged(self.rows.connection.path)
         return _Read(raw, count, last, reached) if count else None
 
-    def _page(self, read_once: Callable[[], _Read | None], away: timedelta) -> tuple[TimedPage, Moment | None] | None:
-        """Read a page, and again where it must be read more exactly; return it, and how far it reaches."""
+    def _page(self, read_once: Callable[[], _Read | None], away: timedelta) -> _Found | None:
+        """Read a page, and again where it must be read more exactly."""
         while True:
             read = self.rows.connection.consistent(read_once)
             if read is None:
                 return None
             times = self._times(read.raw)
             reasons = {i: {self.time.name: time} for i, time in enumerate(times or ()) if isinstance(time, str)}
-            if times is not None and self.rows.sorted_out(read.raw, _counted(read.count), reasons) is not None:
+            found = None if times is None else self.rows.sorted_out(read.raw, _counted(read.count), reasons)
+            if times is not None and found is not None:
                 break
             del read  # rows may be wide
         told = self.rows.telling(read.raw)(0, read.count)
@@ -238,13 +271,13 @@ class Sweep:
             [(None if isinstance(time, str) else time, values) for time, values in zip(times, told, strict=True)],
             size_of(read.raw),
             read.last,
-            partial(self._only, read.raw, reasons),
+            partial(self._only, read.raw, reasons) if found.altered else partial(_some, found),
             partial(self.rows.held, read.raw),
             away,
             read.reached is not None,
             dict(self.rows.units),
         )
-        return page, read.reached
+        return _Found(page, found, read.reached)
 
     def _times(self, raw: Raw) -> Sequence[int | str] | None:
         """Return the rows' times in µs since 1970, or why one has none; None where they must be read exactly."""
@@ -271,29 +304,22 @@ class Sweep:
         return Picked(sorted_out.columns, sorted_out.altered, apart)
 
 
-def slack(newest: str, zone: str = UTC) -> timedelta:
-    """Return how far the order of text and that of times may be apart in a column whose last text is `newest`.
+def _some(rows: SortedOut, indices: Sequence[int], numbers: Sequence[int]) -> Picked:
+    """Return some of the rows of a page, with numbers; no value of them was altered."""
+    quarantined = rows.quarantined
+    apart = {new: replace(quarantined[old], key=None) for new, old in enumerate(indices) if old in quarantined}
+    fitting = (i for i in range(rows.columns.num_rows + len(quarantined)) if i not in quarantined)
+    places = {index: place for place, index in enumerate(fitting)}
+    chosen = [places[index] for index in indices if index in places]
+    *columns, _ = rows.columns.columns
+    if len(chosen) < rows.columns.num_rows:
+        columns = [take(column, Array(chosen, DataType.uint32())) for column in columns]
+    numbered = Array([n for i, n in zip(indices, numbers, strict=True) if i in places], DataType.int64())
+    return Picked(RecordBatch.from_arrays([*columns, numbered], schema=rows.columns.schema), {}, apart)
 
-    `zone`: of text without one.
-    """
-    if len(newest) <= len("2026-01-01"):
-        return _DATES
-    if _IN_UTC.search(newest[10:]):
-        return _ONE_ZONE
-    if _ZONED.search(newest[10:]):
-        return _ANY_ZONE
-    return _ONE_ZONE if zone == UTC else _LOCAL
 
-
-def _text_bound(time: int, like: str, zone: str) -> str:
-    """Return a text that sorts before those of all times from `time` on, `like` being one."""
-    if not EARLIEST + _CALENDAR < time < LATEST - _CALENDAR:
-        return _BEFORE_ALL if time < 0 else _AFTER_ALL
-    moment = EPOCH + timedelta(microseconds=time)
-    if not _ZONED.search(like[10:]) and not _IN_UTC.search(like[10:]):
-        moment = moment.astimezone(ZoneInfo(zone))
-    written = moment.replace(tzinfo=None).isoformat(timespec="seconds")
-    return written[:10] if len(like) <= len("2026-01-01") else f"{written[:10]}{like[10]}{written[11:]}"
+def _nothing(*_: object) -> Any:  # noqa: ANN401
+    raise RuntimeError("the rows of this page are on the tape")
 
 
 def _literal(moment: Moment) -> str:

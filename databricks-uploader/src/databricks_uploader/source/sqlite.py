@@ -138,7 +138,7 @@ class SqliteSource:
 
     def unchanged(self) -> bool:
         """Tell, without a query, whether nothing was committed since `nothing_new`; False where that is not sure."""
-        self._asked = signature(self.path)
+        self._asked = signature(self.path) if self.tape is None else self.tape.signature(self.path)
         return self._asked is not None and self._asked == self._read
 
     def nothing_new(self) -> None:
@@ -201,7 +201,7 @@ class SqliteSource:
         rows.in_order_of = time.name
         if not columns:
             rows.exactly = {column.name for column in table.columns}
-        return Sweep(rows, time, self.page_size, self._care)
+        return Sweep(rows, time, self.page_size, self._care, self.tape)
 
     def again(
         self, table: SourceTable, columns: Sequence[Pair], position: Position, rows: Sequence[QuarantinedRow]

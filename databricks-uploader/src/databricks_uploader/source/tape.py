@@ -22,6 +22,7 @@ from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.table import ROW
 from databricks_uploader.model.times import Unit
 from databricks_uploader.source.rows import Rows, SortedOut
+from databricks_uploader.source.signature import Signature, signature
 
 _IN_MEMORY = 1 << 20
 _WIDE = 8 << 20
@@ -115,6 +116,7 @@ class Tape:
     folder: Path
     _recordings: list[Recording] = field(default_factory=list, init=False)
     _files: ExitStack = field(default_factory=ExitStack, init=False)
+    _signatures: dict[Path, Signature | None] = field(default_factory=dict, init=False)
 
     def recording(self, asked: Asked) -> Recording:
         """Begin to record what is read."""
@@ -128,7 +130,14 @@ class Tape:
         found = (one for one in self._recordings if one.pages and one.asked.serves(asked))
         return next((one for one in found if one.holds_all_rows(asked)), None)
 
+    def signature(self, path: Path) -> Signature | None:
+        """Return what the database's files were before anything of this round was read."""
+        if path not in self._signatures:
+            self._signatures[path] = signature(path)
+        return self._signatures[path]
+
     def forget(self) -> None:
         """Forget all, at the end of a round."""
+        self._signatures.clear()
         self._recordings.clear()
         self._files.close()
