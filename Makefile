@@ -5,6 +5,7 @@ VENV := $(PRODUCT)/.venv
 BIN := $(CURDIR)/$(VENV)/bin
 UV := $(or $(shell command -v uv),$(CURDIR)/.tools/bin/uv)
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
@@ -19,13 +20,13 @@ demo: setup ## this machine as the sensor: record, upload beside it, read back
 	@$(BIN)/python $(PRODUCT)/demo/demo.py
 
 test: $(VENV)/.dev ## the tests, ten minutes at most
-	cd $(PRODUCT) && $(BIN)/pytest -m "not long"
+	cd $(PRODUCT) && $(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-databricks: $(VENV)/.dev ## both ways and the examples in a real workspace, where DATABRICKS_* name one; writes databricks-report.md
 	cd $(PRODUCT) && $(BIN)/python -m tests.real_workspace $(CURDIR)/databricks-report.md
 
 test-long: $(VENV)/.dev ## the tests that take longer
-	cd $(PRODUCT) && $(BIN)/pytest -m long
+	cd $(PRODUCT) && $(BIN)/pytest $(SIDE_BY_SIDE) -m long
 
 warehouse: $(VENV)/.dev ## a Databricks that runs here, until Ctrl-C; prints the settings to use it
 	@cd $(PRODUCT) && $(BIN)/python -m tests.support.warehouse $(CURDIR)/warehouse-data
