@@ -15,7 +15,8 @@ from tests.support import databases, program
 from tests.support.warehouse import Warehouse
 from tests.support.workspace import Edge
 
-SEED = int(os.environ.get("UPLOADER_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
+_RUN = int(os.environ.get("PYTEST_XDIST_TESTRUNUID", "0"), 16) or random.SystemRandom().randrange(1_000_000)
+SEED = int(os.environ.get("UPLOADER_TEST_SEED") or _RUN % 1_000_000)
 """Another one in every run; it is in the test's name, and the variable repeats it."""
 WRITER = [sys.executable, "-m", "tests.support.databases", "write"]
 
