@@ -19,7 +19,7 @@ from databricks_uploader.model.gaps import Range
 from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Limits, Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.quarantine import RawValue
+from databricks_uploader.model.quarantine import QuarantinedRow, RawValue
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.times import EPOCH, LATEST
 from databricks_uploader.model.touched import Seen, Window, covering, holds, rows_again
@@ -95,20 +95,12 @@ class AheadByTime(Ahead):
 
     def kept(self, keys: Sequence[int], windows: Sequence[Window], source: Source, /) -> Sequence[RowKept]:
         """Return rows as the quarantine keeps them, of windows where they were found again, or else just read."""
-        found = dict(self._held(set(keys), windows, source)) if keys and self.apart.keeps_values else {}
-        return [(None, found.get(key, {})) for key in keys]
-
-    def _held(
-        self, keys: Set[int], windows: Sequence[Window], source: Source
-    ) -> Iterator[tuple[int, Mapping[str, RawValue]]]:
-        """Yield keys and values of rows that the source has in windows, or else at their times."""
+        if not keys or not self.apart.keeps_values:
+            return [(None, {}) for _ in keys]
         at = [self.times[key] for key in keys if key in self.times]
         ranges = rows_again(windows) or reduce(covering, zip(at, at, strict=True), ())
-        with source.between(self.table, (), self.before.position, ranges) as pages:
-            for page in pages:
-                told = fingerprints(self.before.position.secret, page.told)
-                if keys & set(told):
-                    yield from ((key, row) for key, row in zip(told, page.held(), strict=True) if key in keys)
+        found = dict(held(set(keys), ranges, self.table, self.before.position, source))
+        return [(None, found.get(key, {})) for key in keys]
 
     def _placed(self, one: Seen, keys: Sequence[int]) -> Seen:
         times, floor = [self.times[key] for key in keys], self.before.position.floor
@@ -185,7 +177,7 @@ class _New:
                 numbers = range(self.claimed + 1, self.claimed + 1 + len(new))
                 picked = page.only(new, numbers if self.numbered else [told[i] for i in new])
                 self.apart.units = page.units
-                self.apart.add(len(new), picked.altered, picked.quarantined)
+                self.apart.add(len(new), picked.altered, self._known(picked.quarantined, new, told, times))
                 self.claimed += len(new)
                 self.times += [times[i] for i in new if times[i] != NEVER]
                 self.seen |= {told[i]: times[i] for i in new}
@@ -195,6 +187,27 @@ class _New:
             if full or (new and page.size > ALONE):
                 self.limited = not page.last
                 return
+
+    def _known(
+        self, quarantined: Mapping[int, QuarantinedRow], new: Sequence[int], told: Sequence[int], times: Sequence[int]
+    ) -> Mapping[int, QuarantinedRow]:
+        """Return rows that are set apart with what finds them in the source again."""
+        found = {}
+        for index, row in quarantined.items():
+            time = times[new[index]]
+            found[index] = replace(row, fingerprint=told[new[index]], time=None if time == NEVER else time)
+        return found
+
+
+def held(
+    keys: Set[int], ranges: Sequence[Range], table: SourceTable, position: Position, source: Source
+) -> Iterator[tuple[int, Mapping[str, RawValue]]]:
+    """Yield fingerprint and all values of those of some rows that the source has at some times, or at none."""
+    with source.between(table, (), position, ranges) as pages:
+        for page in pages:
+            told = fingerprints(position.secret, page.told)
+            if keys & set(told):
+                yield from ((key, row) for key, row in zip(told, page.held(), strict=True) if key in keys)
 
 
 def fingerprints(secret: bytes, told: Sequence[tuple[int | None, Values]]) -> Sequence[int]:

@@ -13,11 +13,12 @@ from databricks_uploader.claiming import claim_of, next_lineage
 from databricks_uploader.drift import columns_now
 from databricks_uploader.errors import ConfigError, TransientError
 from databricks_uploader.events import Claimed, StayApart, Tell
+from databricks_uploader.fill_by_time import held
 from databricks_uploader.model.claim import Counts, LateSpan
 from databricks_uploader.model.layout import Layout
 from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
-from databricks_uploader.model.quarantine import Kept, RawValue, Replayed
+from databricks_uploader.model.quarantine import Kept, QuarantinedRow, RawValue, Replayed
 from databricks_uploader.model.source import SourceTable
 from databricks_uploader.model.touched import Window, of_forgotten, portion, touched
 from databricks_uploader.model.witness import Values
@@ -29,7 +30,7 @@ from databricks_uploader.windowing import FORGOTTEN, LACKING, NO_TIME, read_agai
 MOST_ROWS = 1_000
 GONE = "the source has no such row any more"
 FORMER = "the source table was made anew or went back since"
-UNTOLD = "the source can't be asked for it: VACUUM may have renumbered rows, or there are no rowids"
+UNTOLD = "the source can't be asked for it: VACUUM may have renumbered rows, or it has neither a rowid nor a time"
 
 
 def replay(pipeline: Pipeline, ports: Ports, tell: Tell, ids: Sequence[int] | None) -> Replayed:
@@ -156,22 +157,34 @@ def _newest(table: SourceTable, standing: Standing, layout: Layout, ports: Ports
 def _with_values(
     kept: Sequence[Kept], table: SourceTable, standing: Standing, layout: Layout, ports: Ports
 ) -> tuple[list[Kept], Counter[str]]:
-    """Return the rows that have their values, or have them in the source still: of this life of it, by their rowids."""
-    position = standing.position
-    keys = {each.row.key for each in kept if not each.row.values and each.incarnation == position.incarnation}
-    found: Mapping[int, Mapping[str, RawValue]] = {}
-    asked = [key for key in keys if key is not None]
-    if asked and position.order == "rowid":
-        _newest(table, standing, layout, ports)
-        found = ports.source.held(table, asked)
-    there = []
+    """Return the rows that have their values, or have them in the source still, of this life of it."""
+    incarnation = standing.position.incarnation
+    asked = [each.row for each in kept if not each.row.values and each.incarnation == incarnation]
+    found = _held(asked, table, standing, layout, ports)
+    there, left = [], Counter[str]()
     for each in kept:
+        told_by = each.row.told_by
         if each.row.values:
             there.append(each)
-        elif each.row.key is not None and each.row.key in found:
-            there.append(replace(each, row=replace(each.row, values=found[each.row.key])))
-    gone = len(kept) - len(there)
-    return there, Counter({GONE: gone} if gone else {})
+        elif told_by is not None and told_by in found:
+            there.append(replace(each, row=replace(each.row, values=found[told_by])))
+        else:
+            left[UNTOLD if told_by is None or (each.row.key is None and each.row.time is None) else GONE] += 1
+    return there, left
+
+
+def _held(
+    rows: Sequence[QuarantinedRow], table: SourceTable, standing: Standing, layout: Layout, ports: Ports
+) -> Mapping[int, Mapping[str, RawValue]]:
+    """Return all values of those rows that the source has, by what tells them."""
+    keys = [row.told_by for row in rows if row.told_by is not None]
+    if not keys:
+        return {}
+    if standing.position.order == "rowid":
+        _newest(table, standing, layout, ports)
+        return ports.source.held(table, keys)
+    times = sorted({row.time for row in rows if row.time is not None})
+    return dict(held(set(keys), [(time, time) for time in times], table, standing.position, ports.source))
 
 
 def _as_in_the_source(

@@ -165,6 +165,26 @@ def test_quarantine_holds_reasons_and_keys_and_replay_reads_the_source_again(nod
     assert [(row["v"], row["note"]) for row in node.table.rows()] == [(1, "-"), (3, "-"), (2, "-")]
 
 
+def test_without_rowids_replay_finds_rows_by_their_times(tmp_path: Path, writer: Writer) -> None:
+    node = EdgeNode(tmp_path, writer, steps=(REDACTED,), order="time")
+    node.write("CREATE TABLE t (id TEXT PRIMARY KEY, ts TEXT, v INTEGER, note TEXT) WITHOUT ROWID")
+    values = {"a": "1", "b": "'many secrets'", "c": "'more of them'", "d": "'a third'", "e": "4"}
+    times = {name: f"2026-01-0{number}T00:00:00Z" for number, name in enumerate(values, start=1)}
+    first, *others = [f"INSERT INTO t VALUES ('{k}', '{times[k]}', {v}, 'private')" for k, v in values.items()]
+    for rows in ([first], others):
+        node.write(*rows)
+        node.upload()
+    with node.started() as (_, ports):
+        assert [(kept.row.key, kept.row.values) for kept in ports.state.kept(IDENTITY, None)] == [(None, {})] * 3
+    node.write("UPDATE t SET v = 2 WHERE id = 'b'", "DELETE FROM t WHERE id = 'd'")
+    with node.started() as (pipeline, ports):
+        assert replay(pipeline, ports, node.events.append, None) == Replayed(loaded=1, left={GONE: 1, TEXT: 1})
+    node.upload()
+    assert sorted((row["id"], row["v"], row["note"]) for row in node.table.rows()) == [
+        ("a", 1, "-"), ("b", 2, "-"), ("e", 4, "-"),
+    ]  # fmt: skip
+
+
 def test_a_row_that_is_no_longer_in_the_source_stays_in_quarantine(node: EdgeNode) -> None:
     add(node, "'x'", "2")
     node.upload()

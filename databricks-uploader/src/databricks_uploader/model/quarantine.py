@@ -32,6 +32,15 @@ class QuarantinedRow:
     key: int | None
     reasons: Mapping[str, str]
     values: Mapping[str, RawValue]
+    fingerprint: int | None = None
+    """What tells a row that has no rowid."""
+    time: int | None = None
+    """Its time then, in µs since 1970, if it has one."""
+
+    @property
+    def told_by(self) -> int | None:
+        """What tells the row in its source: its rowid, or its fingerprint."""
+        return self.fingerprint if self.key is None else self.key
 
     @property
     def size(self) -> int:

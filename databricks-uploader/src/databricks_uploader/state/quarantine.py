@@ -20,7 +20,7 @@ def insert(connection: Connection, claim: Claim, quarantined: Sequence[Quarantin
     for row in quarantined:
         inserted = connection.execute(
             "INSERT INTO quarantine (node_id, source_table, target_table, sequence, incarnation, key, reasons, "
-            "claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "claimed_at, fingerprint, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 identity.node_id,
                 identity.source_table,
@@ -30,6 +30,8 @@ def insert(connection: Connection, claim: Claim, quarantined: Sequence[Quarantin
                 row.key,
                 json.dumps(row.reasons, ensure_ascii=False),
                 claim.claimed_at.isoformat(),
+                row.fingerprint,
+                row.time,
             ),
         )
         for name, value in row.values.items():
@@ -63,14 +65,15 @@ def kept(connection: Connection, identity: Identity | None, ids: Sequence[int] |
     )
     for row in found.fetchall():
         if (identity is None or rows.identity(row) == identity) and (ids is None or row["id"] in ids):
-            values = connection.execute(_VALUES, (row["id"],)).fetchall()
+            values = {v["name"]: _value(v) for v in connection.execute(_VALUES, (row["id"],)).fetchall()}
+            reasons = json.loads(row["reasons"])
             yield Kept(
                 row["id"],
                 rows.identity(row),
                 row["sequence"],
                 row["incarnation"],
                 datetime.fromisoformat(row["claimed_at"]),
-                QuarantinedRow(row["key"], json.loads(row["reasons"]), {v["name"]: _value(v) for v in values}),
+                QuarantinedRow(row["key"], reasons, values, row["fingerprint"], row["time"]),
             )
 
 

@@ -75,7 +75,7 @@ CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     node_id TEXT NOT NULL, source_table TEXT NOT NULL, target_table TEXT NOT NULL,
     sequence INTEGER NOT NULL, incarnation INTEGER NOT NULL, key INTEGER, reasons TEXT NOT NULL,
-    claimed_at TEXT NOT NULL, freed_by INTEGER
+    claimed_at TEXT NOT NULL, freed_by INTEGER, fingerprint INTEGER, time INTEGER
 ) STRICT;
 CREATE INDEX quarantine_of_pipeline ON quarantine (node_id, source_table, target_table, sequence);
 CREATE TABLE quarantined_value (
