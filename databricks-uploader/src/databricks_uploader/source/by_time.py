@@ -30,7 +30,7 @@ from databricks_uploader.source.order import within
 from databricks_uploader.source.pages import Care, PageSize
 from databricks_uploader.source.plan import value_forms
 from databricks_uploader.source.rows import Raw, Rows, SortedOut, Unfit, size_of, values_of
-from databricks_uploader.source.tape import NO_ROWS, Asked, Recording, Tape
+from databricks_uploader.source.tape import WIDE, Asked, Recording, Tape
 from databricks_uploader.source.time_texts import AFTER_ALL, BEFORE_ALL, slack, text_bound
 from databricks_uploader.source.typed import Way, way
 
@@ -61,13 +61,13 @@ class _Found:
     """A page, its rows typed, and how far it reaches."""
 
     page: TimedPage
-    sorted_out: SortedOut
+    sorted_out: SortedOut | None
+    """None where rows are typed as they are picked: wide ones, and where a value was altered of one or another."""
     reached: Moment | None
 
     @property
     def without_rows(self) -> "_Found":
-        page = replace(self.page, told=(), only=_nothing, held=_nothing)
-        return replace(self, page=page, sorted_out=replace(self.sorted_out, columns=NO_ROWS))
+        return replace(self, page=replace(self.page, told=(), only=_nothing, held=_nothing), sorted_out=None)
 
 
 @dataclass
@@ -95,10 +95,10 @@ class Sweep:
             return
         recording = None if self.tape is None else self.tape.recording(asked)
         for found in chain(self._out_of_order(), self._on(since, None)):
-            if found.sorted_out.altered:
-                recording = None  # of which of its rows values were altered is not known
-            if recording is not None:
+            if recording is not None and found.sorted_out is not None:
                 recording.add(found.without_rows, found.sorted_out, found.page.told)
+            else:
+                recording = None
             yield found.page
 
     def _played(self, kept: Recording, asked: Asked, since: datetime | None) -> Iterator[TimedPage]:
@@ -266,18 +266,20 @@ class Sweep:
             if times is not None and found is not None:
                 break
             del read  # rows may be wide
+        kept = None if found.altered or found.size > WIDE else found
+        del found
         told = self.rows.telling(read.raw)(0, read.count)
         page = TimedPage(
             [(None if isinstance(time, str) else time, values) for time, values in zip(times, told, strict=True)],
             size_of(read.raw),
             read.last,
-            partial(self._only, read.raw, reasons) if found.altered else partial(_some, found),
+            partial(self._only, read.raw, reasons) if kept is None else partial(_some, kept),
             partial(self.rows.held, read.raw),
             away,
             read.reached is not None,
             dict(self.rows.units),
         )
-        return _Found(page, found, read.reached)
+        return _Found(page, kept, read.reached)
 
     def _times(self, raw: Raw) -> Sequence[int | str] | None:
         """Return the rows' times in µs since 1970, or why one has none; None where they must be read exactly."""

@@ -25,7 +25,7 @@ from databricks_uploader.source.rows import Rows, SortedOut
 from databricks_uploader.source.signature import Signature, signature
 
 _IN_MEMORY = 1 << 20
-_WIDE = 8 << 20
+WIDE = 8 << 20
 """A page of more bytes, a row or two, is read by each pipeline: it is not to be in memory twice."""
 NO_ROWS = RecordBatch.from_pydict({ROW.name: Array([], DataType.int64())})
 
@@ -85,7 +85,7 @@ class Recording:
 
     def add(self, page: object, sorted_out: SortedOut, told: object = None) -> None:
         """Keep a page, without the rows in it; none after one that can't be."""
-        self._ended = self._ended or sorted_out.size > _WIDE
+        self._ended = self._ended or sorted_out.size > WIDE
         if self._ended:
             return
         with durable.translated("can't keep rows that other pipelines are to load"):
