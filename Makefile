@@ -5,7 +5,7 @@ VENV := $(PRODUCT)/.venv
 BIN := $(CURDIR)/$(VENV)/bin
 UV := $(or $(shell command -v uv),$(CURDIR)/.tools/bin/uv)
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
