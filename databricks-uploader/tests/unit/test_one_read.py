@@ -1,6 +1,7 @@
 """Several pipelines of one source: those that stand at the same row are served by one read."""
 
 import random
+import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arro3.core import Array, DataType, RecordBatch
 from tests.support.edge import PowerCut, refused
-from tests.support.fakes import FakeClock, MemoryDestination, MemoryTable
+from tests.support.fakes import READINGS, FakeClock, MemoryDestination, MemoryTable
 from tests.support.writer import Writer
 
 from databricks_uploader.errors import PermanentError, TransientError
@@ -21,9 +23,10 @@ from databricks_uploader.model.steps import Drop, SanitizeStep, Step
 from databricks_uploader.ports import Ports
 from databricks_uploader.runner import Opening, Pace, run
 from databricks_uploader.source.pages import PageSize
+from databricks_uploader.source.rows import SortedOut
 from databricks_uploader.source.signature import signature
 from databricks_uploader.source.sqlite import SqliteSource
-from databricks_uploader.source.tape import Tape
+from databricks_uploader.source.tape import Asked, Tape
 from databricks_uploader.spool.folder import FolderSpool
 from databricks_uploader.state.store import Store
 from databricks_uploader.steps.carried_out import CarriedOut
@@ -274,6 +277,21 @@ def test_one_that_failed_is_in_step_with_the_others_again(node: Node) -> None:
 
         run([Opening(partial(opened, name)) for name in "ab"], clock, lambda _: None, DAEMON, lambda: 1.0)
     assert clock.waited_s == [1, 299, 300]
+
+
+def test_a_disk_that_takes_no_more_is_told(tmp_path: Path) -> None:
+    tape = Tape(tmp_path / "work")
+    recording = tape.recording(Asked(READINGS, None, (), None, (), {}))
+    columns = RecordBatch.from_pydict({"_row": Array([7 * n % 100_003 for n in range(200_000)], DataType.int64())})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        recording.add("page", SortedOut(columns, {}, {}))
+        with pytest.raises(TransientError, match="several pipelines are to load: File too large"):
+            recording.add("page", SortedOut(columns, {}, {}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        tape.forget()
 
 
 HISTORIES = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 8))]

@@ -27,6 +27,7 @@ from databricks_uploader.source.signature import Signature, signature
 _IN_MEMORY = 1 << 20
 WIDE = 8 << 20
 """A page of more bytes, a row or two, is read by each pipeline: it is not to be in memory twice."""
+_KEEPING = "can't keep rows that several pipelines are to load"
 NO_ROWS = RecordBatch.from_pydict({ROW.name: Array([], DataType.int64())})
 
 
@@ -88,9 +89,11 @@ class Recording:
         self._ended = self._ended or sorted_out.size > WIDE
         if self._ended:
             return
-        with durable.translated("can't keep rows that other pipelines are to load"):
+        columns = io.BytesIO()  # at an error of the file arro3 would panic
+        write_ipc_stream(sorted_out.columns, columns)
+        with durable.translated(_KEEPING):
             begins = self._file.seek(0, io.SEEK_END)
-            write_ipc_stream(sorted_out.columns, self._file)
+            self._file.write(columns.getvalue())
             telling = self._file.tell()
             pickle.dump(told, self._file)
         self.pages.append(page)
@@ -99,9 +102,11 @@ class Recording:
     def played(self, asked: Asked) -> Iterator[tuple[Any, SortedOut, Any]]:
         """Yield each page, its rows with the columns asked for, and what tells them."""
         for page, (rest, begins, telling) in zip(self.pages, self._rows, strict=True):
-            self._file.seek(begins)
-            columns = next(iter(read_ipc_stream(io.BytesIO(self._file.read(telling - begins)))))
-            yield page, asked.of_these(columns, rest), pickle.load(self._file)  # noqa: S301  (written by us just now)
+            with durable.translated(_KEEPING):
+                self._file.seek(begins)
+                written = io.BytesIO(self._file.read(telling - begins))
+                told = pickle.load(self._file)  # noqa: S301  (written by us just now)
+            yield page, asked.of_these(next(iter(read_ipc_stream(written))), rest), told
 
     def holds_all_rows(self, asked: Asked) -> bool:
         """Tell whether no row was set apart for nothing but columns which are not asked for."""
@@ -120,7 +125,8 @@ class Tape:
 
     def recording(self, asked: Asked) -> Recording:
         """Begin to record what is read."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with durable.translated(_KEEPING):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
         file = self._files.enter_context(SpooledTemporaryFile(_IN_MEMORY, dir=str(self.folder)))  # noqa: SIM115  (is one)
         self._recordings.append(Recording(asked, cast("IO[bytes]", file)))
         return self._recordings[-1]
