@@ -48,16 +48,7 @@ def destination(
 
     `key`: the source's key columns where they are loaded as they are.
     """
-    workspace = setup.workspace
-    _silence("databricks", "urllib3")
-
-    def connect() -> Statements:
-        # The connector takes half a second to import; most cycles have nothing to load.
-        from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415
-
-        return Session(workspace, setup.credential, clock, tell)
-
-    table = f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
+    workspace, connect, table = setup.workspace, _connecting(setup, clock, tell), _named(setup.workspace, identity)
     if setup.volume is None:
         merge = ByMerge(connect, workspace, identity, key=key, create_tables=setup.create_tables)
         return merge, f"{table} by MERGE, some 10,000 rows/s (with databricks_volume ten times as many)"
@@ -72,15 +63,7 @@ def of_windows(
     setup: Setup, identity: Identity, keys: Sequence[str], clock: Clock, tell: Tell
 ) -> tuple[Destination, str]:
     """Return the destination of aggregated rows, which `keys` tell apart."""
-    workspace = setup.workspace
-    _silence("databricks", "urllib3")
-
-    def connect() -> Statements:
-        from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415  (as above)
-
-        return Session(workspace, setup.credential, clock, tell)
-
-    table = f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
+    workspace, connect, table = setup.workspace, _connecting(setup, clock, tell), _named(setup.workspace, identity)
     if setup.volume is None:
         return WindowsByMerge(connect, workspace, identity, keys=keys, create_tables=setup.create_tables), table
     folder = VolumeFolder(Https(workspace.host), setup.credential, staging.folder_of(setup.volume, identity))
@@ -89,6 +72,24 @@ def of_windows(
         keys=keys, retention_s=setup.retention_s, create_tables=setup.create_tables,
     )  # fmt: skip
     return volume, f"{table} by the volume {setup.volume}"
+
+
+def _connecting(setup: Setup, clock: Clock, tell: Tell) -> Callable[[], Statements]:
+    """Return what opens a session."""
+    _silence("databricks", "urllib3")
+
+    def connect() -> Statements:
+        # The connector takes half a second to import; most cycles have nothing to load.
+        from databricks_uploader.destinations.databricks.session import Session  # noqa: PLC0415
+
+        return Session(setup.workspace, setup.credential, clock, tell)
+
+    return connect
+
+
+def _named(workspace: Workspace, identity: Identity) -> str:
+    """Return where the target table is, in words."""
+    return f"{workspace.schema}.{quoted(identity.target_table)} at {workspace.host} ({workspace.http_path.compute})"
 
 
 def _silence(*loggers: str) -> None:
