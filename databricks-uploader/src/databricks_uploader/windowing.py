@@ -180,7 +180,7 @@ def emit(span: Ahead, pipeline: Pipeline, ports: Ports, tell: Tell) -> bool:
         lacking = [window for window in some if window.lacks(found.get(window.start, 0))]
         emitted = [window for window in some if window not in lacking]
         more = {w.start: max(0, found[w.start] - w.rows) if work.by_time else 0 for w in emitted}
-        late = _waiting(rows, lacking)
+        late = _waiting(rows, lacking, work)
         _check_alone(emitted, work, span, ports)
         spooled = rows.aggregate([w.start for w in emitted]) if emitted else Spooled(None)
     _set_apart(late, LACKING, span, lacking, ports)
@@ -243,7 +243,7 @@ def _read_up_to(windows: Collection[Window], now: int) -> int:
     return max((w.newest for w in windows if w.newest <= now + FUTURE), default=now)
 
 
-def _waiting(rows: RowsAtHand, lacking: Sequence[Window]) -> list[tuple[int | None, int]]:
+def _waiting(rows: RowsAtHand, lacking: Sequence[Window], work: Aggregate) -> list[tuple[int | None, int]]:
     """Return the rows of lacking windows that wait, by window and key."""
     if not lacking:
         return []
@@ -251,7 +251,7 @@ def _waiting(rows: RowsAtHand, lacking: Sequence[Window]) -> list[tuple[int | No
     for start, key in rows.keys([window.start for window in lacking]):
         if start is not None:
             found.setdefault(start, []).append(key)
-    return [(w.start, key) for w in lacking for key in w.waiting_of(found.get(w.start, []))]
+    return [(w.start, key) for w in lacking for key in w.waiting_of(found.get(w.start, []), by_time=work.by_time)]
 
 
 def _set_apart(

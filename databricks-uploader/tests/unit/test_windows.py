@@ -204,10 +204,10 @@ def test_a_late_row_does_not_make_a_window_as_long_as_the_table() -> None:
 def test_late_rows_are_known_by_their_keys_where_these_are_no_rowids() -> None:
     first = Window(0).touched(Seen(0, 3, 0, 9, 9, (31, 12, 77)))
     assert first.late == ()
-    assert first.waiting_of([77, 12]) == [12, 77]
+    assert first.waiting_of([77, 12], by_time=True) == [12, 77]
     late = first.emitted(1).touched(Seen(0, 2, 3, 4, 4, (55, 11)))
     assert late.late == (55, 11)
-    assert late.waiting_of([77, 55, 31, 12]) == [55], "the other one is gone"
+    assert late.waiting_of([77, 55, 31, 12], by_time=True) == [55], "the other one is gone"
     assert late.emitted(2, more=4) == replace(late, rows=9, waiting=0, loaded=2, late=())
 
 
@@ -216,12 +216,12 @@ def test_where_not_all_late_rows_are_known_others_stand_in_for_them() -> None:
         Seen(0, MOST_LATE + 1, 0, 9, 9, tuple(range(MOST_LATE + 1)))
     )
     assert len(window.late) == MOST_LATE
-    assert window.waiting_of([*range(MOST_LATE), 7_000, 8_000]) == [8_000, *range(MOST_LATE)]
+    assert window.waiting_of([*range(MOST_LATE), 7_000, 8_000], by_time=True) == [8_000, *range(MOST_LATE)]
 
 
 def test_rowids_tell_which_rows_came_last() -> None:
     window = Window(0).touched(Seen(0, 3, 4, 6, 9)).emitted(1).touched(Seen(0, 2, 8, 9, 9))
-    assert window.waiting_of([9, 4, 8]) == [8, 9]
+    assert window.waiting_of([9, 4, 8], by_time=False) == [8, 9]
 
 
 @given(st.lists(st.integers(-50, 50), max_size=8, unique=True).map(sorted), st.integers(-60, 60))

@@ -256,6 +256,22 @@ def test_of_a_window_that_lacks_rows_those_that_came_late_are_set_apart_and_no_o
         assert sorted(int(str(kept.row.values["id"])) for kept in store.kept(IDENTITY, None)) == [3, 7]
 
 
+@pytest.mark.parametrize("way", ["by rowid"], indirect=True)
+def test_where_all_rows_that_wait_are_lost_none_that_is_loaded_is_set_apart(node: EdgeNode) -> None:
+    hour = START - timedelta(days=1)
+    insert(node, hour, hour + timedelta(minutes=1))
+    node.upload()
+    node.back_up()
+    insert(node, hour + timedelta(minutes=2))
+    with suppress(PowerIsCutError):
+        node.upload(cut=PowerCut(2, before=False))  # the row is claimed, and waits
+    node.restore()
+    node.upload()
+    with Store.open(node.state) as store:
+        (summary,) = store.summaries()
+    assert (summary.rows_loaded, summary.quarantined, summary.lost, summary.waiting) == (2, 0, 1, 0)
+
+
 def test_rows_that_were_lost_to_a_window_are_not_made_up_for_by_those_that_it_has(node: EdgeNode) -> None:
     hour = START - timedelta(days=1)
     insert(node, hour, hour + timedelta(minutes=1))

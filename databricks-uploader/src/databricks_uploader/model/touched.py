@@ -80,15 +80,16 @@ class Window:
         """Return how many of its rows the source has no more, when so many were read again."""
         return max(0, self.rows - found)
 
-    def waiting_of(self, found: Iterable[int]) -> list[int]:
+    def waiting_of(self, found: Iterable[int], *, by_time: bool) -> list[int]:
         """Return which of the rows that were found again wait, by their keys: where that is not sure the last ones."""
         if not self.waiting:
             return []
-        placed = sorted(key for key in found if not self.waits or holds(self.waits, key))
+        if not by_time:
+            return sorted(key for key in found if holds(self.waits, key))[-self.waiting :]
         late = set(self.late)
         if len(late) == self.waiting:
-            return [key for key in placed if key in late]
-        return sorted(placed, key=lambda key: (key in late, key))[-self.waiting :]
+            return sorted(key for key in found if key in late)
+        return sorted(found, key=lambda key: (key in late, key))[-self.waiting :]
 
 
 def touched(known: Mapping[int, Window], seen: Iterable[Seen]) -> Mapping[int, Window]:
