@@ -20,7 +20,7 @@ from databricks_uploader.model.pipeline import Pipeline
 from databricks_uploader.model.position import Position, Standing
 from databricks_uploader.model.quarantine import Kept, QuarantinedRow, RawValue, Replayed
 from databricks_uploader.model.source import SourceTable
-from databricks_uploader.model.touched import Window, of_forgotten, portion, touched
+from databricks_uploader.model.touched import Window, of_forgotten, one_by_one, portion, touched
 from databricks_uploader.model.witness import Values
 from databricks_uploader.model.work import Aggregate
 from databricks_uploader.ports import ArrowColumns, Lineage, Ports, Spooled
@@ -99,7 +99,9 @@ def _into_windows(asked: _Asked, work: Aggregate, pipeline: Pipeline, ports: Por
         seen, by_rule = rows.looked.seen, rows.by_rule
         placed = rows.keys([one.start for one in seen])
     stay = {one.start: FORGOTTEN for one in of_forgotten(seen, known, asked.position.windows_since)}
-    remembered = touched(known, [one for one in seen if one.start not in stay])
+    remain = [one for one in seen if one.start not in stay]
+    starts = {one.start for one in remain}
+    remembered = touched(known, one_by_one(remain, [each for each in placed if each[0] in starts]))
     stay |= dict.fromkeys(_lacking(asked, list(remembered.values()), work, pipeline, ports), LACKING)
     staying = {
         key: NO_TIME if start is None else stay[start] for start, key in placed if start is None or start in stay

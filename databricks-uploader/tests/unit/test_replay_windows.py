@@ -119,6 +119,17 @@ def test_a_row_whose_column_is_not_aggregated_any_more_comes_back(node: EdgeNode
     assert counts(node) == (2, 0, 0)
 
 
+def test_where_other_rows_are_lost_after_a_replay_the_replayed_ones_are_set_apart_again(node: EdgeNode) -> None:
+    insert(node, HOUR, "1", "2.5", "3", "4.5", "5")
+    node.upload()
+    widen(node)
+    assert replayed(node) == Replayed(waiting=2)
+    node.write("DELETE FROM t WHERE id = 1")
+    node.upload()
+    with node.started() as (_, ports):
+        assert [kept.row.values["v"] for kept in ports.state.kept(IDENTITY, None)] == [2.5, 4.5]
+
+
 def test_a_window_of_which_all_rows_were_in_quarantine_is_made(node: EdgeNode) -> None:
     insert(node, HOUR, "0.5", "1.5")
     node.upload()
